@@ -1,0 +1,37 @@
+"""A pytest plugin and chaos/load harness: a stack of real servers, loaded, broken, judged, with evidence.
+
+Everything here is imported on first use, so that pytest runs that do not use the plugin pay nothing for it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Alertmanager": "pytest_enterprise.engines.alertmanager",
+    "Availability": "pytest_enterprise.objectives",
+    "Discovery": "pytest_enterprise.engines.discovery",
+    "Envoy": "pytest_enterprise.engines.envoy",
+    "Etcd": "pytest_enterprise.engines.etcd",
+    "External": "pytest_enterprise.engines.external",
+    "Latency": "pytest_enterprise.objectives",
+    "Link": "pytest_enterprise.stack",
+    "Postgres": "pytest_enterprise.engines.postgres",
+    "Prometheus": "pytest_enterprise.engines.prometheus",
+    "Recovery": "pytest_enterprise.objectives",
+    "Service": "pytest_enterprise.engines.service",
+    "Stack": "pytest_enterprise.stack",
+    "Throughput": "pytest_enterprise.objectives",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        from importlib import import_module
+
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'pytest_enterprise' has no attribute {name!r}")

@@ -1,0 +1,42 @@
+"""Errors a user can act on: each says the value, the rule and the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class EnterpriseError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class ConfigurationError(EnterpriseError):
+    """An option, a stack or a fault that cannot be what was meant; shown without a traceback."""
+
+
+class EngineFailed(EnterpriseError):
+    """An engine did not come up, or went away while it was needed."""
+
+
+class EngineMissing(EngineFailed):
+    """The program or image of an engine is not on this machine; the message says how to get it."""
+
+
+class FaultFailed(EnterpriseError):
+    """A fault could not be applied or undone, or acted on nothing."""
+
+
+class LoadFailed(EnterpriseError):
+    """The load generator did not start, stopped by itself or could not be read."""
+
+
+def nearest(wanted: str, known: Iterable[str]) -> str:
+    """A sentence that names what exists, the closest first, for "no such X" errors."""
+    import difflib
+
+    names = sorted(known)
+    if not names:
+        return "There is none."
+    close = difflib.get_close_matches(wanted, names, n=3, cutoff=0.4)
+    listed = ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
+    hint = f"Did you mean {' or '.join(repr(c) for c in close)}? " if close else ""
+    return f"{hint}Known: {listed}."

@@ -1,0 +1,103 @@
+"""Every request of a load, 20 bytes each: the format, its writer and its reader.
+
+``<load>.requests`` holds records of ``RECORD``: intended or actual start (CLOCK_MONOTONIC, ns, u64), latency (µs, u32,
+capped at 71 minutes), name (u16), outcome (u16) and response size (bytes, u32, capped). ``<load>.index.jsonl`` beside it
+tells what the numbers mean, one line for each name or outcome when it first occurs. Outcome 0 is success; each other is
+one kind of failure.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+RECORD = struct.Struct("<QIHHI")
+_U32 = 0xFFFFFFFF
+
+
+class Request(NamedTuple):
+    """One request as recorded."""
+
+    start: int
+    """CLOCK_MONOTONIC in ns."""
+    latency: float
+    """Seconds."""
+    name: str
+    """The endpoint, as Locust groups them: ``POST /tasks``."""
+    error: str
+    """Empty for success, else the kind of failure: ``HTTP 503``, ``ConnectionRefusedError``."""
+    size: int
+    """Bytes of the response."""
+
+    @property
+    def end(self) -> int:
+        """CLOCK_MONOTONIC in ns of its end."""
+        return self.start + round(self.latency * 1e9)
+
+
+class RecordWriter:
+    """Appends records; buffered, so call :meth:`flush` as often as readers should see them."""
+
+    def __init__(self, path: Path) -> None:
+        """``path`` without suffix: ``load/<load>``."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._records = path.with_name(path.name + ".requests").open("ab")
+        self._index = path.with_name(path.name + ".index.jsonl").open("a", encoding="utf-8")
+        self._names: dict[str, int] = {}
+        self._errors: dict[str, int] = {"": 0}
+        self._buffer = bytearray()
+        self.count = 0
+
+    def _number(self, table: dict[str, int], field: str, text: str) -> int:
+        number = table.get(text)
+        if number is None:
+            number = table[text] = len(table)
+            if number > 0xFFFF:
+                raise ValueError(f"more than 65,535 different {field}s in one load; group them")
+            self._index.write(json.dumps({field: text, "number": number}) + "\n")
+            self._index.flush()
+        return number
+
+    def add(self, start: int, latency: float, name: str, error: str, size: int) -> None:
+        """Add one request: ``start`` in ns, ``latency`` in seconds."""
+        self._buffer += RECORD.pack(
+            start,
+            min(max(round(latency * 1e6), 0), _U32),
+            self._number(self._names, "name", name),
+            self._number(self._errors, "error", error) if error else 0,
+            min(max(size, 0), _U32),
+        )
+        self.count += 1
+
+    def flush(self) -> None:
+        """Make everything added so far visible to readers."""
+        if self._buffer:
+            self._records.write(self._buffer)
+            self._records.flush()
+            self._buffer.clear()
+
+    def close(self) -> None:
+        self.flush()
+        self._records.close()
+        self._index.close()
+
+
+def read(path: Path) -> Iterator[Request]:
+    """The requests of a load, in the order in which they ended; a record that a crash cut short is left out.
+
+    ``path`` is without suffix, as for :class:`RecordWriter`.
+    """
+    names: dict[int, str] = {}
+    errors: dict[int, str] = {0: ""}
+    with path.with_name(path.name + ".index.jsonl").open(encoding="utf-8") as index:
+        for line in index:
+            entry = json.loads(line)
+            (names if "name" in entry else errors)[entry["number"]] = entry.get("name", entry.get("error"))
+    with path.with_name(path.name + ".requests").open("rb") as file:
+        while block := file.read(RECORD.size * 4096):
+            whole = len(block) - len(block) % RECORD.size
+            for start, latency, name, error, size in RECORD.iter_unpack(block[:whole]):
+                yield Request(start, latency / 1e6, names[name], errors[error], size)

@@ -1,0 +1,101 @@
+"""A run: one pytest session (or one ``pytest-enterprise up``) and the directory that holds all it leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from pytest_enterprise import events
+from pytest_enterprise.errors import ConfigurationError
+from pytest_enterprise.ports import Ports
+from pytest_enterprise.settings import Settings
+
+VARIABLE = "PYTEST_ENTERPRISE_RUN"
+"""Set in the environment of everything a run starts, so that it can be found again after a crash."""
+LABEL = "org.pytest-enterprise.run"
+"""The label of every container, network, volume and image made by a run."""
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(("git", *arguments), capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+class Run:
+    """Identity, directory, seed, ports and event log of a run.
+
+    ``worker`` is the xdist worker ("gw0"), whose files lie in the directory of the controller's run.
+    """
+
+    def __init__(self, settings: Settings, *, id: str | None = None, worker: str = "", seed: int | None = None) -> None:
+        self.settings = settings
+        self.id = id or time.strftime("%Y%m%dT%H%M%SZ-", time.gmtime()) + secrets.token_hex(3)
+        self.worker = worker
+        chosen = settings.seed if seed is None else seed
+        self.seed: int = secrets.randbits(32) if chosen is None else chosen
+        self.directory = Path(settings.reports).absolute() / self.id
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self.events = events.EventLog(self.directory)
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot write the run directory {self.directory}: {error.strerror}. "
+                "Give another one with --enterprise-reports DIR."
+            ) from error
+        self.ports = Ports()
+
+    @property
+    def engines(self) -> Path:
+        """Where logs, configuration and data of this process's engines lie."""
+        return self.directory / "engines" / self.worker
+
+    def describe(self) -> dict[str, Any]:
+        """What ``run.json`` holds at the start: identity, seed, commit, versions, machine."""
+        import platform
+
+        from pytest_enterprise import __version__
+
+        return {
+            "format": 1,
+            "run": self.id,
+            "seed": self.seed,
+            "command": sys.argv,
+            "commit": _git("rev-parse", "HEAD"),
+            "clean": _git("status", "--porcelain") == "",
+            "version": __version__,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "cpus": os.cpu_count(),
+            "settings": self.settings._asdict(),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "clock": {"monotonic": time.monotonic_ns(), "wall": time.time_ns()},
+        }
+
+    def write(self, **fields: Any) -> None:
+        """Create or extend ``run.json``."""
+        path = self.directory / "run.json"
+        document = json.loads(path.read_text()) if path.exists() else self.describe()
+        document.update(fields)
+        partial = path.with_suffix(".json.part")
+        partial.write_text(json.dumps(document, indent=2, default=str) + "\n", encoding="utf-8")
+        partial.replace(path)
+
+    def finish(self, **fields: Any) -> None:
+        """Write the outcome, merge the events and point ``latest`` at this run; for the controller only."""
+        self.write(finished=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **fields)
+        self.events.close()
+        events.merge(self.directory)
+        latest = self.directory.parent / "latest"
+        partial = latest.with_name(f"latest.{self.id}")
+        partial.symlink_to(self.id)
+        partial.replace(latest)
+        self.ports.release()

@@ -1,0 +1,104 @@
+"""What a runtime is: it places, starts, disturbs and removes instances of engines."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pytest_enterprise.engines.base import Address, Engine, Launch, Site
+
+if TYPE_CHECKING:
+    from pytest_enterprise.run import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """The addresses and directories a runtime reserved for one instance, before anything starts."""
+
+    bind: str
+    listen: Mapping[str, int]
+    host: Mapping[str, Address]
+    network: Mapping[str, Address]
+    config: Path
+    data: Path
+    config_inside: Path
+    data_inside: Path
+
+
+class Instance(ABC):
+    """A started instance. Signals reach the whole of it: every process it has made."""
+
+    name: str
+
+    @abstractmethod
+    async def kill(self, signal: str = "SIGKILL") -> None:
+        """Send a signal; returns when SIGKILL or SIGTERM has ended it, at once for other signals."""
+
+    @abstractmethod
+    async def pause(self) -> None:
+        """Stop all its processes (SIGSTOP, the cgroup freezer); returns when they have really stopped."""
+
+    @abstractmethod
+    async def resume(self) -> None:
+        """Let them go on. Does nothing when not paused."""
+
+    @abstractmethod
+    async def stop(self, timeout: float | None = None) -> None:
+        """End it in good order, by force after ``timeout`` seconds. Does nothing when it is gone."""
+
+    @abstractmethod
+    async def restart(self) -> None:
+        """Start the same launch again at the same place, data kept, after it was killed or stopped."""
+
+    @abstractmethod
+    async def alive(self) -> bool:
+        """True while its main process runs, paused or not."""
+
+    @abstractmethod
+    async def paused(self) -> bool:
+        """True when its main process is really stopped, as the kernel or the engine tells."""
+
+    @abstractmethod
+    def exit_status(self) -> str | None:
+        """How it ended ("exit code 1", "signal 9 (SIGKILL)"); None while it runs."""
+
+    @abstractmethod
+    def log(self, lines: int = 20) -> Sequence[str]:
+        """The last lines that it wrote."""
+
+    @property
+    @abstractmethod
+    def command_line(self) -> str:
+        """The command as one could type it, for errors and reports."""
+
+    @abstractmethod
+    async def cpu_seconds(self) -> float:
+        """CPU time used so far by it and its children."""
+
+
+class Runtime(ABC):
+    """One per run and kind of runtime. ``open`` before the first ``place``; ``close`` leaves nothing behind."""
+
+    name: ClassVar[str]
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Start what it needs itself (the supervisor, the network)."""
+
+    @abstractmethod
+    def place(self, engine: Engine, instance: str) -> Placement:
+        """Reserve addresses and directories for one instance."""
+
+    @abstractmethod
+    async def start(self, engine: Engine, site: Site, launch: Launch) -> Instance:
+        """Start it; returns when the program was started, ready or not. Raises EngineMissing, EngineFailed."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """End everything it started and remove what it made, except logs and data in the run directory."""
