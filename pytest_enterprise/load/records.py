@@ -1,9 +1,9 @@
 """Every request of a load, 20 bytes each: the format, its writer and its reader.
 
 ``<load>.requests`` holds records of ``RECORD``: intended or actual start (CLOCK_MONOTONIC, ns, u64), latency (µs, u32,
-capped at 71 minutes), name (u16), outcome (u16) and response size (bytes, u32, capped). ``<load>.index.jsonl`` beside it
-tells what the numbers mean, one line for each name or outcome when it first occurs. Outcome 0 is success; each other is
-one kind of failure.
+capped at 71 minutes), name (u16), outcome (u16) and response size (bytes, u32, capped). ``<load>.index.jsonl`` beside
+it tells what the numbers mean, one line for each name or outcome when it first occurs. Outcome 0 is success; each other
+is one kind of failure.
 """
 
 from __future__ import annotations
