@@ -63,6 +63,8 @@ class Site:
     """Instance name to port name to the address at which other instances reach it with no link between."""
     links: Mapping[str, Sequence[Address]]
     """Server engine to the addresses this instance must dial for it, one per server instance, in order."""
+    instances: Mapping[str, Sequence[str]]
+    """Server engine to the names of its instances, in the order of ``links``."""
     tunnel: Address | None
     """An HTTP CONNECT entry of the fault proxy for this instance's dials to its siblings, if it has one."""
     config: Path
@@ -105,6 +107,8 @@ class Engine(ABC):
     image: str | None = None
     start_timeout: float = 30.0
     """Seconds from start to ready."""
+    patient: bool = False
+    """Starts beside the servers that it needs and waits for them itself, rather than after they are ready."""
 
     def __post_init__(self) -> None:
         if not self.name or not all(c.isalnum() or c in "-_." for c in self.name) or self.name == "load":
@@ -152,3 +156,10 @@ class Engine(ABC):
     @abstractmethod
     async def ready(self, site: Site) -> str | None:
         """Ask the server itself, once and quickly: None when it is ready, else what it said or why it could not."""
+
+    def tunnel_target(self, instance: str) -> str | None:  # noqa: ARG002
+        """The CONNECT target by which siblings dial ``instance`` through their tunnel; None: dialled directly."""
+        return None
+
+    def relink(self, site: Site) -> None:
+        """Rewrite what depends on the links, after an instance it dials was added or removed."""

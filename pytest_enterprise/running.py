@@ -1,0 +1,421 @@
+"""A stack that runs: places every instance, starts what is asked for along the links, and ends all of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterable, Mapping, Sequence
+
+from pytest_enterprise.engines.base import Address, Engine, Site
+from pytest_enterprise.engines.fault_proxy import FaultProxy, PlannedLink, PlannedTunnel
+from pytest_enterprise.errors import ConfigurationError, EngineFailed, nearest
+from pytest_enterprise.run import Run
+from pytest_enterprise.runtimes import choose
+from pytest_enterprise.runtimes.base import Instance, Placement, Runtime
+from pytest_enterprise.stack import LOAD, Link, Stack, link_name
+
+PROXY = "proxy"
+"""The name of the fault proxy's instance."""
+_POLL = 0.005
+"""Seconds between two questions whether an engine is ready."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PlacedLink:
+    """A link between two instances, with the address that its client dials."""
+
+    name: str
+    client: str
+    server: str
+    address: Address
+    """As this machine reaches it for links of ``load``, else as the client does."""
+
+
+class RunningStack:
+    """The engines of a :class:`Stack`, started on demand.
+
+    Its methods are coroutines of one event loop; :class:`pytest_enterprise.live.LiveStack` is the synchronous face.
+    """
+
+    def __init__(self, run: Run, spec: Stack) -> None:
+        self.run = run
+        self.spec = self._with_settings(spec)
+        self.proxied = bool(self.spec.links) and not run.settings.direct
+        self._runtimes: dict[str, Runtime] = {}
+        self._runtime_of: dict[str, str] = {}
+        self._engines: dict[str, Engine] = {}
+        self._names: dict[str, list[str]] = {}
+        self._placed: dict[str, Placement] = {}
+        self._instances: dict[str, Instance] = {}
+        self._starting: dict[str, asyncio.Task[None]] = {}
+        self._links: dict[str, PlacedLink] = {}
+        self._proxy: FaultProxy | None = None
+        self._opened = False
+
+    def _with_settings(self, spec: Stack) -> Stack:
+        """The specification with the images, URLs and time limits of the settings put in."""
+        settings = self.run.settings
+        for given in (settings.images, settings.url):
+            for name in given:
+                if name != PROXY:
+                    spec.engine(name)
+        engines = []
+        for engine in spec.engines:
+            changes: dict[str, object] = {}
+            if engine.name in settings.images:
+                changes["image"] = settings.images[engine.name]
+            if engine.name in settings.url:
+                changes["url"] = settings.url[engine.name]
+            if settings.start_timeout is not None:
+                changes["start_timeout"] = settings.start_timeout
+            engines.append(dataclasses.replace(engine, **changes) if changes else engine)  # type: ignore[arg-type]
+        return Stack(engines, spec.links)
+
+    # Planning
+
+    async def open(self) -> None:
+        """Choose runtimes, reserve every address and plan the links; starts no engine."""
+        if self._opened:
+            return
+        self._opened = True
+        wanted = choose.runtime_name(self.run.settings.runtime, self.spec, self.run.settings.images)
+        for engine in self.spec.engines:
+            self._runtime_of[engine.name] = "external" if engine.url else wanted
+        for name in {*self._runtime_of.values(), *((wanted,) if self.proxied else ())}:
+            self._runtimes[name] = runtime = choose.make(name, self.run)
+            await runtime.open()
+        for engine in self.spec.engines:
+            self._engines[engine.name] = engine
+            self._names[engine.name] = list(engine.instances)
+            for instance in engine.instances:
+                self._placed[instance] = self._runtimes[self._runtime_of[engine.name]].place(engine, instance)
+        if self.proxied:
+            await self._plan_links(wanted)
+
+    def _pairs(self, link: Link) -> Iterable[tuple[str, str]]:
+        clients = (LOAD,) if link.client == LOAD else tuple(self._names[link.client])
+        return ((a, b) for a in clients for b in self._names[link.server] if a != b)
+
+    def _direct(self, client: str, server: str, port: str) -> Address:
+        """The server's own address as ``client`` reaches it."""
+        engine = self._engine_of(server)
+        port = port or next(iter(engine.ports))
+        placed = self._placed[server]
+        return placed.host[port] if client == LOAD else placed.network[port]
+
+    async def _plan_links(self, runtime: str) -> None:
+        planned, tunnels = [], []
+        for link in self.spec.links:
+            peer = link.client == link.server
+            for client, server in self._pairs(link):
+                planned.append(
+                    PlannedLink(
+                        name=link_name(client, server),
+                        upstream=self._placed[server].network[link.port or self._peer_port(server, peer)],
+                        published=client == LOAD,
+                    )
+                )
+            if peer:
+                for client in self._names[link.client]:
+                    engine = self._engine_of(client)
+                    routes = {
+                        target: link_name(client, server)
+                        for server in self._names[link.server]
+                        if server != client and (target := engine.tunnel_target(server))
+                    }
+                    if routes:
+                        tunnels.append(PlannedTunnel(name=client, routes=routes))
+        self._proxy = FaultProxy(name=PROXY, planned=tuple(planned), tunnels=tuple(tunnels), seed=self.run.seed)
+        if image := self.run.settings.images.get(PROXY):
+            self._proxy = dataclasses.replace(self._proxy, image=image)
+        self._engines[PROXY] = self._proxy
+        self._names[PROXY] = [PROXY]
+        self._runtime_of[PROXY] = runtime
+        self._placed[PROXY] = self._runtimes[runtime].place(self._proxy, PROXY)
+        for link in self.spec.links:
+            for client, server in self._pairs(link):
+                self._note_link(client, server)
+
+    def _peer_port(self, server: str, peer: bool) -> str:
+        ports = list(self._engine_of(server).ports)
+        return "peer" if peer and "peer" in ports else ports[0]
+
+    def _note_link(self, client: str, server: str) -> None:
+        name = link_name(client, server)
+        where = self._placed[PROXY].host if client == LOAD else self._placed[PROXY].network
+        self._links[name] = PlacedLink(name, client, server, where[name])
+        self.run.events.emit("link.opened", link=name, listen=str(where[name]), upstream=server)
+
+    # What is where
+
+    def _engine_of(self, instance: str) -> Engine:
+        for name, instances in self._names.items():
+            if instance in instances:
+                return self._engines[name]
+        known = [i for instances in self._names.values() for i in instances]
+        raise ConfigurationError(f"no instance is named {instance!r}. {nearest(instance, known)}")
+
+    @property
+    def links(self) -> Mapping[str, PlacedLink]:
+        """The links by name; empty when the stack runs with no proxy."""
+        return self._links
+
+    def resolve_links(self, pattern: str) -> list[PlacedLink]:
+        """The links of ``"client -> server"``, each side an instance or an engine (meaning all its instances)."""
+        if not self.proxied:
+            raise ConfigurationError(
+                f"link {pattern!r}: this stack runs with no fault proxy, so its links cannot be disturbed. "
+                "Leave --enterprise-direct away, and give the stack links."
+            )
+        client, arrow, server = (part.strip() for part in pattern.partition("->"))
+        clients = self._names.get(client, [client])
+        servers = self._names.get(server, [server])
+        found = [link for link in self._links.values() if link.client in clients and link.server in servers]
+        if not arrow or not found:
+            raise ConfigurationError(f"no link is named {pattern!r}. {nearest(pattern, self._links)}")
+        return found
+
+    def resolve_instances(self, name: str) -> list[str]:
+        """The instances of an engine, or the instance itself."""
+        if name in self._names:
+            return list(self._names[name])
+        self._engine_of(name)
+        return [name]
+
+    def address(self, name: str, port: str = "", *, client: str = LOAD) -> Address:
+        """Where tests reach an engine's first instance: through the link from ``load`` if there is one."""
+        instance = self.resolve_instances(name)[0]
+        link = self._links.get(link_name(client, instance))
+        if link and not port:
+            return link.address
+        return self._direct(LOAD, instance, port)
+
+    def instance(self, name: str) -> Instance:
+        """The running instance of that name."""
+        self._engine_of(name)
+        try:
+            return self._instances[name]
+        except KeyError:
+            raise ConfigurationError(
+                f"{name} is not running; ask for a fixture that needs it. Running: {', '.join(self._instances)}"
+            ) from None
+
+    @property
+    def running(self) -> Mapping[str, Instance]:
+        """The started instances by name."""
+        return self._instances
+
+    def site(self, name: str) -> Site:
+        """Where an instance lives and which addresses it dials."""
+        engine = self._engine_of(name)
+        placed = self._placed[name]
+        links: dict[str, Sequence[Address]] = {}
+        for link in self.spec.links:
+            if link.client == engine.name and link.client != link.server:
+                links[link.server] = [
+                    self._links[link_name(name, server)].address
+                    if self.proxied
+                    else self._direct(name, server, link.port)
+                    for server in self._names[link.server]
+                ]
+        tunnel = None
+        if self._proxy and any(t.name == name for t in self._proxy.tunnels):
+            tunnel = self._placed[PROXY].network[FaultProxy.tunnel_port(name)]
+        return Site(
+            name=name,
+            index=self._names[engine.name].index(name) + 1,
+            siblings=tuple(self._names[engine.name]),
+            runtime=self._runtime_of[engine.name],
+            bind=placed.bind,
+            listen=placed.listen,
+            host=placed.host,
+            network={instance: p.network for instance, p in self._placed.items()},
+            links=links,
+            instances={server: tuple(self._names[server]) for server in links},
+            tunnel=tunnel,
+            config=placed.config,
+            data=placed.data,
+            config_inside=placed.config_inside,
+            data_inside=placed.data_inside,
+            seed=self.run.seed,
+        )
+
+    # Starting and ending
+
+    async def ensure(self, names: Iterable[str] | None = None) -> None:
+        """Start the engines of these names (None: all) and what they need; returns when they are ready."""
+        await self.open()
+        wanted = self.spec.engines if names is None else self.spec.needed(names)
+        if self._proxy and wanted:
+            wanted = (self._proxy, *wanted)
+        jobs = [
+            self._starting.setdefault(instance, asyncio.ensure_future(self._bring_up(engine, instance)))
+            if instance not in self._starting
+            else self._starting[instance]
+            for engine in wanted
+            for instance in self._names[engine.name]
+        ]
+        try:
+            await asyncio.gather(*jobs)
+        except BaseException:
+            for job in jobs:
+                job.cancel()
+            await asyncio.gather(*jobs, return_exceptions=True)
+            raise
+
+    async def _bring_up(self, engine: Engine, name: str) -> None:
+        # So that what this one waits for is being started as well, in the same round of the loop.
+        await asyncio.sleep(0)
+        before: list[str] = []
+        if self.proxied and engine.name != PROXY and self._runtime_of[engine.name] != "external":
+            before.append(PROXY)
+        if not engine.patient:
+            before += [
+                server
+                for link in self.spec.links
+                if link.client == engine.name and link.server != engine.name
+                for server in self._names[link.server]
+            ]
+        waited = [self._starting[server] for server in before if server in self._starting]
+        if waited:
+            await asyncio.gather(*(asyncio.shield(job) for job in waited))
+        await self._start(engine, name)
+
+    async def _start(self, engine: Engine, name: str) -> None:
+        site = self.site(name)
+        runtime = self._runtimes[site.runtime]
+        launch = await asyncio.to_thread(engine.launch, site)
+        began = time.monotonic()
+        instance = await runtime.start(engine, site, launch)
+        self._instances[name] = instance
+        emit = self.run.events.emit
+        emit(
+            "engine.starting",
+            engine=name,
+            kind_of_engine=engine.kind,
+            runtime=site.runtime,
+            command=instance.command_line,
+        )
+        await self.wait_ready(name, began=began)
+        emit(
+            "engine.ready",
+            engine=name,
+            kind_of_engine=engine.kind,
+            runtime=site.runtime,
+            version=await asyncio.to_thread(engine.version),
+            seconds=round(time.monotonic() - began, 4),
+            urls={port: str(address) for port, address in site.host.items()},
+        )
+
+    async def wait_ready(self, name: str, *, began: float | None = None, timeout: float | None = None) -> float:
+        """Wait until the server itself says that it is ready; returns the seconds it took.
+
+        Raises EngineFailed with the last log lines when it ends first or takes longer than its limit.
+        """
+        engine, site, instance = self._engine_of(name), self.site(name), self._instances[name]
+        began = time.monotonic() if began is None else began
+        limit = timeout or engine.start_timeout
+        said: str | None = "nothing"
+        while True:
+            if not await instance.alive():
+                raise self._failed(name, f"ended before it was ready ({instance.exit_status()})")
+            said = await engine.ready(site)
+            if said is None:
+                return time.monotonic() - began
+            if time.monotonic() - began > limit:
+                raise self._failed(name, f"was not ready within {limit:g} s; its last answer: {said}")
+            await asyncio.sleep(_POLL)
+
+    def _failed(self, name: str, reason: str) -> EngineFailed:
+        instance = self._instances[name]
+        log = list(instance.log(20))
+        self.run.events.emit("engine.failed", engine=name, reason=reason, log=log)
+        lines = "\n".join(f"    {line}" for line in log) or "    (nothing)"
+        return EngineFailed(
+            f"{name} {reason}.\n  command: {instance.command_line}\n  last log lines:\n{lines}\n"
+            f"  whole log: {self.run.engines / name / 'log'}. Run `pytest-enterprise doctor` to see what is missing, "
+            "or give it more time with --enterprise-start-timeout."
+        )
+
+    async def restart(self, name: str) -> float:
+        """Start an instance again that was killed or stopped; returns the seconds until it was ready."""
+        began = time.monotonic()
+        await self._instances[name].restart()
+        return await self.wait_ready(name, began=began)
+
+    async def add(self, engine_name: str) -> str:
+        """Start one more instance of an engine, with links of its own; returns its name when it is ready."""
+        engine = self.spec.engine(engine_name)
+        names = self._names[engine_name]
+        number = max((int(n.rpartition("-")[2]) for n in names if n.rpartition("-")[2].isdigit()), default=1) + 1
+        name = f"{engine_name}-{number}"
+        self._placed[name] = self._runtimes[self._runtime_of[engine_name]].place(engine, name)
+        names.append(name)
+        clients = set()
+        for link in self.spec.links:
+            if engine_name not in (link.client, link.server) or link.client == link.server:
+                continue
+            for client, server in self._pairs(link):
+                if name in (client, server) and self._proxy:
+                    await self._open_link(client, server, link)
+                if server == name and client in self._instances:
+                    clients.add(client)
+        for client in clients:
+            await asyncio.to_thread(self._engine_of(client).relink, self.site(client))
+        await self._start(engine, name)
+        return name
+
+    async def _open_link(self, client: str, server: str, link: Link) -> None:
+        assert self._proxy is not None
+        name = link_name(client, server)
+        placed = self._placed[PROXY]
+        port = self.run.ports.take()
+        await asyncio.to_thread(
+            self._proxy.open_link,
+            placed.host["control"],
+            name,
+            Address(placed.bind, port),
+            self._direct(client, server, link.port),
+        )
+        host = next(iter(placed.network.values())).host
+        self._placed[PROXY] = dataclasses.replace(placed, network={**placed.network, name: Address(host, port)})
+        self._note_link(client, server)
+
+    async def remove(self, name: str) -> None:
+        """Stop an instance that :meth:`add` started and forget it."""
+        engine = self._engine_of(name)
+        await self._end(name)
+        self._names[engine.name].remove(name)
+        gone = [link for link in self._links.values() if name in (link.client, link.server)]
+        for link in gone:
+            if self._proxy:
+                await asyncio.to_thread(self._proxy.close_link, self._placed[PROXY].host["control"], link.name)
+            del self._links[link.name]
+        for client in {link.client for link in gone if link.server == name and link.client in self._instances}:
+            await asyncio.to_thread(self._engine_of(client).relink, self.site(client))
+        del self._placed[name]
+
+    async def _end(self, name: str) -> None:
+        instance = self._instances.pop(name)
+        cpu = 0.0
+        with contextlib.suppress(Exception):  # it may be gone already: the figure is a nicety
+            cpu = await instance.cpu_seconds()
+        await instance.resume()
+        await instance.stop()
+        self.run.events.emit("engine.stopped", engine=name, cpu_seconds=round(cpu, 3))
+
+    async def close(self) -> None:
+        """End every engine and leave nothing behind; safe to call more than once."""
+        for job in self._starting.values():
+            job.cancel()
+        await asyncio.gather(*self._starting.values(), return_exceptions=True)
+        self._starting.clear()
+        failures = await asyncio.gather(*(self._end(name) for name in list(self._instances)), return_exceptions=True)
+        for runtime in self._runtimes.values():
+            await runtime.close()
+        self._runtimes.clear()
+        for failure in failures:
+            if isinstance(failure, BaseException):
+                raise failure

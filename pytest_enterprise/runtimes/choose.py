@@ -1,0 +1,46 @@
+"""Which runtime a stack gets: the setting ``runtime``, or by what this machine has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pytest_enterprise.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pytest_enterprise.run import Run
+    from pytest_enterprise.runtimes.base import Runtime
+    from pytest_enterprise.stack import Stack
+
+
+def runtime_name(setting: str, stack: Stack, images: Mapping[str, str]) -> str:
+    """``process`` or ``container`` for the engines of a stack that do not run elsewhere already.
+
+    ``auto`` takes containers when a Docker daemon answers and every image is there, else processes.
+    """
+    if setting != "auto":
+        return setting
+    from pytest_enterprise.runtimes import container
+
+    ours = [engine for engine in stack.engines if not engine.url]
+    if not ours or not container.docker_answers():
+        return "process"
+    wanted = [images.get(engine.name) or engine.image or engine.default_image for engine in ours]
+    return "container" if all(image and container.image_available(image) for image in wanted) else "process"
+
+
+def make(name: str, run: Run) -> Runtime:
+    """A runtime of that name for a run; its module is imported only now."""
+    if name == "process":
+        from pytest_enterprise.runtimes.process import ProcessRuntime
+
+        return ProcessRuntime(run)
+    if name == "container":
+        from pytest_enterprise.runtimes.container import ContainerRuntime
+
+        return ContainerRuntime(run)
+    if name == "external":
+        from pytest_enterprise.runtimes.external import ExternalRuntime
+
+        return ExternalRuntime(run)
+    raise ConfigurationError(f"runtime {name!r} is not one of process, container, external")
