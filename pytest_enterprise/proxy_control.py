@@ -54,7 +54,7 @@ class ProxyControl:
         return proxy
 
     def _call(self, method: str, path: str, body: Any = None, *, missing: bool = False) -> Any:
-        request = urllib.request.Request(  # noqa: S310 - http to the proxy's own address
+        request = urllib.request.Request(
             f"http://{self.address}{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import secrets
@@ -52,6 +53,8 @@ class Run:
                 "Give another one with --enterprise-reports DIR."
             ) from error
         self.ports = Ports()
+        self.numbers = itertools.count(1)
+        """Numbers for what the run names: faults, loads."""
 
     @property
     def engines(self) -> Path:

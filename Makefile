@@ -1,0 +1,59 @@
+# Every target does its own set-up: a fresh clone needs Python 3.11 or newer, git and make.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+# Nothing of the caller's environment may decide what the tests see.
+export PYTHONDONTWRITEBYTECODE :=
+export PYTEST_ADDOPTS :=
+
+.PHONY: setup demo test lint bench nightly sabotage docs images containers clean
+
+setup: $(STAMP)
+	@$(BIN)/python -m pytest_enterprise.engines.obtain
+
+$(STAMP): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing pytest-enterprise into .venv"
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --editable '.[all]' --group service --group test
+	@touch $(STAMP)
+
+demo: setup
+	@$(BIN)/python -m pytest scenarios -m demo --enterprise-runtime=process -v --no-header -p no:cacheprovider
+
+test: setup
+	$(BIN)/python -m pytest tests scenarios --enterprise-runtime=process
+
+sabotage: setup
+	$(BIN)/python -m pytest scenarios --enterprise-sabotage --enterprise-runtime=process
+
+containers: setup
+	$(BIN)/pytest-enterprise images
+	$(BIN)/python -m pytest scenarios -m demo --enterprise-runtime=container
+
+images: setup
+	$(BIN)/pytest-enterprise images
+
+nightly: setup
+	$(BIN)/python -m pytest scenarios --enterprise-runtime=process
+	$(BIN)/python -m pytest scenarios --enterprise-runtime=process --enterprise-sabotage
+	$(BIN)/pytest-enterprise images
+	$(BIN)/python -m pytest scenarios --enterprise-runtime=container
+	$(BIN)/python -m pytest scenarios --enterprise-runtime=container --enterprise-sabotage
+
+bench: setup
+	$(BIN)/python benchmarks/run.py
+
+lint: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --group lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --group docs
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf .venv .engines site

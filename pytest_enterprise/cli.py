@@ -1,0 +1,169 @@
+"""The command line: ``pytest-enterprise COMMAND``. What a command needs is imported when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pytest_enterprise import settings as settings_module
+from pytest_enterprise.errors import EnterpriseError
+
+
+def _ini() -> dict[str, Any]:
+    """The keys ``enterprise_*`` of the nearest pyproject.toml or pytest.ini, as pytest would read them."""
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        ini = folder / "pytest.ini"
+        if ini.is_file():
+            import configparser
+
+            parser = configparser.ConfigParser()
+            parser.read(ini, encoding="utf-8")
+            values = dict(parser["pytest"]) if parser.has_section("pytest") else {}
+            return {k: v.split() if k in ("enterprise_images", "enterprise_url") else v for k, v in values.items()}
+        project = folder / "pyproject.toml"
+        if project.is_file():
+            tool = tomllib.loads(project.read_text(encoding="utf-8")).get("tool", {}).get("pytest", {})
+            return {**tool.get("ini_options", {}), **{k: v for k, v in tool.items() if k.startswith("enterprise_")}}
+    return {}
+
+
+def _settings(arguments: argparse.Namespace) -> settings_module.Settings:
+    ini = _ini()
+    return settings_module.read(lambda o: getattr(arguments, o.ini, None), lambda o: ini.get(o.ini))
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    for option in settings_module.OPTIONS:
+        extra: dict[str, Any] = {}
+        if isinstance(option.default, bool):
+            extra = {"action": "store_const", "const": True}
+        elif option.name in ("images", "url"):
+            extra = {"action": "append", "metavar": "ENGINE=VALUE"}
+        parser.add_argument(option.flag, dest=option.ini, default=None, help=option.help, **extra)
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    from pytest_enterprise.up import up
+
+    settings = _settings(arguments)
+    if arguments.stack:
+        settings = settings._replace(stack=arguments.stack)
+    return up(settings, arguments.engines, seconds=arguments.seconds)
+
+
+def _down(_: argparse.Namespace) -> int:
+    from pytest_enterprise.runtimes import container, leftovers
+
+    done = [*leftovers.remove_leftovers(), *container.remove_leftovers()]
+    for line in done:
+        print(line)  # noqa: T201
+    print(f"{len(done)} leftovers removed" if done else "nothing was left")  # noqa: T201
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from pytest_enterprise.report import write_all
+    from pytest_enterprise.report.model import load_run
+    from pytest_enterprise.report.terminal import summary_lines
+
+    directory = Path(arguments.directory)
+    if not (directory / "run.json").is_file():
+        raise EnterpriseError(f"{directory} is not a run directory: it has no run.json. Look in {directory.parent}")
+    write_all(directory)
+    for line in summary_lines(load_run(directory)):
+        print(line)  # noqa: T201
+    return 0
+
+
+def _images(arguments: argparse.Namespace) -> int:
+    from pytest_enterprise.images.build import build
+
+    build(only=arguments.engine or None, base=arguments.base)
+    return 0
+
+
+def _doctor(_: argparse.Namespace) -> int:
+    from pytest_enterprise.doctor import doctor
+
+    return doctor()
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    from pytest_enterprise.init import init
+
+    return init(Path(arguments.directory))
+
+
+def _load(arguments: argparse.Namespace) -> int:
+    from pytest_enterprise.load import command
+
+    return command.main(arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pytest-enterprise", description="Stacks of real servers, loaded, broken and judged."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    doctor = commands.add_parser("doctor", help="what is here, what is missing, and the command that gets it")
+    doctor.set_defaults(run=_doctor)
+
+    up = commands.add_parser("up", help="start a stack, print every URL and keep it running until Ctrl-C")
+    up.add_argument("stack", nargs="?", help="stack file (.toml or .py); else the setting enterprise_stack")
+    up.add_argument("--engines", nargs="*", help="only these and what they need")
+    up.add_argument("--seconds", type=float, help="end by itself after so long")
+    _add_settings(up)
+    up.set_defaults(run=_up)
+
+    down = commands.add_parser("down", help="remove what an earlier crash left: processes, containers, memory")
+    down.set_defaults(run=_down)
+
+    images = commands.add_parser("images", help="build the engines' images from a Debian base")
+    images.add_argument("engine", nargs="*", help="only these")
+    images.add_argument("--base", help="the Debian image to build on; made by mmdebstrap when absent")
+    images.set_defaults(run=_images)
+
+    load = commands.add_parser("load", help="load a stack that is up with a locustfile")
+    from pytest_enterprise.load import command as load_command
+
+    load_command.add_arguments(load)
+    load.set_defaults(run=_load)
+
+    proxy = commands.add_parser("proxy", help="run the fault proxy alone, with Toxiproxy's options", add_help=False)
+    proxy.set_defaults(run=None)
+
+    report = commands.add_parser("report", help="make the reports of a run directory again")
+    report.add_argument("directory", nargs="?", default="reports/latest")
+    report.set_defaults(run=_report)
+
+    init = commands.add_parser("init", help="write a first scenario, locustfile and workflow into a repository")
+    init.add_argument("directory", nargs="?", default=".")
+    init.set_defaults(run=_init)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; a mistake is told in a line and gives exit status 2."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["proxy"]:
+        from pytest_enterprise.proxy.__main__ import main as proxy_main
+
+        return proxy_main(arguments[1:])
+    parsed = _parser().parse_args(arguments)
+    try:
+        status: int = parsed.run(parsed)
+    except EnterpriseError as error:
+        print(f"pytest-enterprise: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""A cut link: connections end and new ones are refused, at once and audibly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from pytest_enterprise.faults.base import Evidence, Proof
+from pytest_enterprise.faults.link import LinkFault, since, totals
+
+if TYPE_CHECKING:
+    from pytest_enterprise.live import LiveStack
+
+_EVERY_OTHER = frozenset({"latency", "bandwidth", "cut", "blackhole", "reset", "partition"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut(LinkFault):
+    """Ends every connection of the link and refuses new ones until it ends."""
+
+    kind: ClassVar[str] = "cut"
+    proof: ClassVar[Proof] = "acted"
+    excludes: ClassVar[frozenset[str]] = _EVERY_OTHER
+
+    def begin(self, stack: LiveStack, targets: list[str]) -> dict[str, float]:
+        before = totals(stack, targets)
+        done: list[str] = []
+        try:
+            for link in targets:
+                done.append(link)
+                stack.proxy.enable(link, False)
+        except BaseException:
+            for link in done:
+                stack.proxy.enable(link, True)
+            raise
+        return before
+
+    def end(self, stack: LiveStack, targets: list[str], state: dict[str, float]) -> Evidence:
+        facts = since(state, totals(stack, targets))
+        for link in targets:
+            stack.proxy.enable(link, True)
+        ended = max(0, -facts.pop("connections_open", 0))
+        facts["connections_ended"] = ended
+        return Evidence(ended > 0 or facts.get("connections_refused", 0) > 0, facts)

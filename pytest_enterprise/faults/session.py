@@ -1,0 +1,176 @@
+"""The ``faults`` fixture: applies faults to the running stack, proves that they acted, and undoes every one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from pytest_enterprise.errors import ConfigurationError, FaultFailed
+from pytest_enterprise.faults.bandwidth import Bandwidth
+from pytest_enterprise.faults.base import Fault
+from pytest_enterprise.faults.blackhole import Blackhole
+from pytest_enterprise.faults.cut import Cut
+from pytest_enterprise.faults.kill import Kill
+from pytest_enterprise.faults.latency import Latency
+from pytest_enterprise.faults.link import Direction
+from pytest_enterprise.faults.noop import Noop
+from pytest_enterprise.faults.partition import Partition
+from pytest_enterprise.faults.pause import Pause
+from pytest_enterprise.faults.reset import Reset
+from pytest_enterprise.faults.restart import Restart
+
+if TYPE_CHECKING:
+    from pytest_enterprise.live import LiveStack
+
+
+class ActiveFault:
+    """One application of a fault: ``begin`` and ``end`` it, or use it in a ``with`` statement."""
+
+    def __init__(self, faults: Faults, fault: Fault) -> None:
+        self.fault = fault
+        self.id = f"{faults.stack.run.worker or 'main'}-{next(faults.stack.run.numbers)}"
+        self.targets = fault.resolve(faults.stack)
+        self.began_ns: int | None = None
+        """CLOCK_MONOTONIC in ns from which it acted."""
+        self.ended_ns: int | None = None
+        """CLOCK_MONOTONIC in ns at which it was undone."""
+        self._faults = faults
+        self._state: Any = None
+
+    def begin(self) -> ActiveFault:
+        """Apply it. Raises ConfigurationError when it contradicts a fault that is on."""
+        if self.began_ns is not None:
+            raise ConfigurationError(f"{self.fault.kind} on {self.fault.target} has begun already; make a new one")
+        self._faults.refuse_contradiction(self)
+        stack = self._faults.stack
+        began = time.monotonic_ns()
+        self._state = self.fault.begin(stack, self.targets)
+        self.began_ns = began
+        self._faults.active.append(self)
+        stack.run.events.emit(
+            "fault.began",
+            fault=self.id,
+            test=self._faults.test,
+            fault_kind=self.fault.kind,
+            target=self.fault.target,
+            targets=self.targets,
+            settings=self.fault.settings,
+            began=began,
+        )
+        return self
+
+    def end(self) -> None:
+        """Undo it. Raises FaultFailed when it cannot be undone or acted on nothing; does nothing the second time."""
+        if self not in self._faults.active:
+            return
+        self._faults.active.remove(self)
+        stack = self._faults.stack
+        evidence = self.fault.end(stack, self.targets, self._state)
+        self.ended_ns = time.monotonic_ns()
+        stack.run.events.emit(
+            "fault.ended",
+            fault=self.id,
+            test=self._faults.test,
+            proof=self.fault.proof,
+            acted=evidence.acted,
+            evidence=dict(evidence.facts),
+            ended=self.ended_ns,
+        )
+        if not evidence.acted:
+            raise FaultFailed(
+                f"{self.fault.kind} on {self.fault.target} acted on nothing ({dict(evidence.facts)}): a scenario with "
+                "it would prove nothing. See that the target carries traffic while the fault is on; the clients of an "
+                "external engine must be given the link's address."
+            )
+
+    def __enter__(self) -> ActiveFault:
+        return self.begin()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            self.end()
+        except FaultFailed:
+            # What went wrong inside says more than that the fault therefore met no traffic.
+            if error is None:
+                raise
+
+
+class Faults:
+    """Makes faults on one stack, for one test."""
+
+    def __init__(self, stack: LiveStack, test: str) -> None:
+        self.stack = stack
+        self.test = test
+        self.active: list[ActiveFault] = []
+        self.all: list[ActiveFault] = []
+
+    def refuse_contradiction(self, new: ActiveFault) -> None:
+        """Raise ConfigurationError when ``new`` and a fault that is on cannot both be true of one target."""
+        for other in self.active:
+            common = set(new.targets) & set(other.targets)
+            if common and (other.fault.kind in new.fault.excludes or new.fault.kind in other.fault.excludes):
+                raise ConfigurationError(
+                    f"{new.fault.kind} and {other.fault.kind} contradict each other on {min(common)}: "
+                    f"end the {other.fault.kind} first"
+                )
+
+    def apply(self, fault: Fault) -> ActiveFault:
+        """An application of any fault, not yet begun."""
+        made = ActiveFault(self, fault)
+        self.all.append(made)
+        return made
+
+    def noop(self) -> ActiveFault:
+        """Nothing at all, as a window to compare with."""
+        return self.apply(Noop())
+
+    def latency(
+        self, link: str, delay: float, *, jitter: float = 0.0, direction: Direction = "downstream"
+    ) -> ActiveFault:
+        """Delay each chunk by ``delay`` seconds plus or minus ``jitter``."""
+        return self.apply(Latency(target=link, delay=delay, jitter=jitter, direction=direction))
+
+    def bandwidth(self, link: str, rate: float, *, direction: Direction = "both") -> ActiveFault:
+        """Let ``rate`` kilobytes per second through."""
+        return self.apply(Bandwidth(target=link, rate=rate, direction=direction))
+
+    def cut(self, link: str) -> ActiveFault:
+        """End its connections and refuse new ones."""
+        return self.apply(Cut(target=link))
+
+    def blackhole(self, link: str, *, direction: Direction = "both") -> ActiveFault:
+        """Swallow everything in silence."""
+        return self.apply(Blackhole(target=link, direction=direction))
+
+    def reset(self, link: str, *, after: float = 0.0) -> ActiveFault:
+        """Reset open connections at once and later ones ``after`` seconds from their first byte."""
+        return self.apply(Reset(target=link, after=after))
+
+    def partition(self, target: str, others: Sequence[str], *, one_way: bool = False) -> ActiveFault:
+        """Swallow everything between ``target`` and ``others``, or only what ``target`` sends."""
+        return self.apply(Partition(target=target, others=tuple(others), one_way=one_way))
+
+    def kill(self, engine: str, *, signal: str = "SIGKILL") -> ActiveFault:
+        """End it by a signal, and start it again when the fault ends."""
+        return self.apply(Kill(target=engine, signal=signal))
+
+    def pause(self, engine: str) -> ActiveFault:
+        """Stop it without ending it."""
+        return self.apply(Pause(target=engine))
+
+    def restart(self, engine: str) -> ActiveFault:
+        """Stop it in good order and start it again."""
+        return self.apply(Restart(target=engine))
+
+    def close(self) -> None:
+        """Undo every fault that is on, the last first; raises the first failure when all was tried."""
+        failures: list[BaseException] = []
+        for fault in reversed(self.active[:]):
+            try:
+                fault.end()
+            except Exception as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]

@@ -1,0 +1,252 @@
+"""The pytest plugin: hooks and fixtures, no logic. What is heavy is imported when a test asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_enterprise import settings as _settings
+from pytest_enterprise.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pytest_enterprise.faults.session import Faults
+    from pytest_enterprise.live import LiveStack
+    from pytest_enterprise.load.generator import Load
+    from pytest_enterprise.objectives import Objectives
+    from pytest_enterprise.run import Run
+    from pytest_enterprise.session import Session
+    from pytest_enterprise.stack import Stack
+    from pytest_enterprise.systems.gateway import Gateway
+    from pytest_enterprise.systems.monitoring import Monitoring
+    from pytest_enterprise.systems.registry import Registry
+
+_SETTINGS = pytest.StashKey[_settings.Settings]()
+_SESSION = pytest.StashKey["Session"]()
+_LISTS = {"images", "url"}
+
+SUITES = ("unit", "integration", "performance", "security", "compliance", "failover")
+_MARKERS = (
+    "scenario(claim, sabotage): a test that proves a claim; sabotage maps a switch to the objective it must break",
+    "control(*ids): requirements of frameworks that the test gives evidence for, such as SOC2:A1.2",
+    "nightly: too long for every run; selected by -m nightly",
+    "needs_container: runs under the container runtime only",
+    *(f"{suite}: belongs to the {suite} suite" for suite in SUITES),
+)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    from pytest_enterprise import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("enterprise", "stacks, faults, load and objectives (pytest-enterprise)")
+    for option in _settings.OPTIONS:
+        if option.name in _LISTS:
+            group.addoption(option.flag, action="append", metavar="ENGINE=VALUE", help=option.help)
+            parser.addini(option.ini, option.help, type="linelist", default=[])
+        elif isinstance(option.default, bool):
+            group.addoption(option.flag, action="store_const", const=True, default=None, help=option.help)
+            parser.addini(option.ini, option.help, default=None)
+        else:
+            group.addoption(option.flag, default=None, metavar=option.metavar or option.name.upper(), help=option.help)
+            parser.addini(option.ini, option.help, default=None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for line in _MARKERS:
+        config.addinivalue_line("markers", line)
+    try:
+        config.stash[_SETTINGS] = _settings.read(
+            lambda option: config.getoption(option.flag), lambda option: config.getini(option.ini)
+        )
+    except ConfigurationError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _session(config: pytest.Config) -> Session:
+    """The session's own object, made when the first scenario or fixture needs it."""
+    if _SESSION not in config.stash:
+        from pytest_enterprise.session import Session
+
+        config.stash[_SESSION] = Session(config, config.stash[_SETTINGS])
+    return config.stash[_SESSION]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    marker = metafunc.definition.get_closest_marker("scenario")
+    if marker and metafunc.config.stash[_SETTINGS].sabotage:
+        metafunc.fixturenames.append("_enterprise_sabotage")
+        metafunc.parametrize("_enterprise_sabotage", list(marker.kwargs.get("sabotage", {})), indirect=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    try:
+        if any(item.get_closest_marker("scenario") or item.get_closest_marker("control") for item in items):
+            _session(config).collected(items)
+    except ConfigurationError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["enterprise"] = _session(node.config).for_worker()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if _SESSION in item.config.stash or item.get_closest_marker("scenario"):
+        _session(item.config).test_started(item)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if _SESSION in item.config.stash:
+        _session(item.config).test_reported(item, call, report)
+    return report
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if _SESSION in session.config.stash:
+        _session(session.config).finish(int(exitstatus))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _SESSION in terminalreporter.config.stash:
+        _session(terminalreporter.config).write_summary(terminalreporter)
+
+
+@pytest.fixture(scope="session")
+def enterprise_stack_spec(request: pytest.FixtureRequest) -> Stack:
+    """The stack that tests need; override it in conftest.py, or name a TOML file with --enterprise-stack."""
+    return _session(request.config).declared_stack()
+
+
+@pytest.fixture(scope="session")
+def _enterprise_run(request: pytest.FixtureRequest) -> Run:
+    return _session(request.config).run
+
+
+@pytest.fixture(scope="session")
+def _enterprise_stacks(request: pytest.FixtureRequest) -> Iterator[Session]:
+    session = _session(request.config)
+    yield session
+    session.close_stack()
+
+
+@pytest.fixture
+def _enterprise_live(_enterprise_stacks: Session, enterprise_stack_spec: Stack) -> LiveStack:
+    return _enterprise_stacks.live(enterprise_stack_spec)
+
+
+@pytest.fixture
+def _enterprise_sabotage(request: pytest.FixtureRequest, _enterprise_live: LiveStack) -> Iterator[str]:
+    session = _session(request.config)
+    session.switch(_enterprise_live, request.param, on=True)
+    yield request.param
+    session.switch(_enterprise_live, request.param, on=False)
+
+
+@pytest.fixture
+def _enterprise_stack(_enterprise_live: LiveStack) -> LiveStack:
+    return _enterprise_live.ensure()
+
+
+@pytest.fixture
+def _enterprise_faults(request: pytest.FixtureRequest, _enterprise_live: LiveStack) -> Iterator[Faults]:
+    from pytest_enterprise.faults.session import Faults
+
+    faults = Faults(_enterprise_live, request.node.nodeid)
+    yield faults
+    faults.close()
+
+
+@pytest.fixture
+def _enterprise_load(request: pytest.FixtureRequest, _enterprise_live: LiveStack) -> Iterator[Load]:
+    from pytest_enterprise.session import make_load
+
+    load = make_load(_enterprise_live, request.node.nodeid)
+    yield load
+    load.close()
+
+
+@pytest.fixture
+def _enterprise_objectives(request: pytest.FixtureRequest) -> Objectives:
+    return _session(request.config).objectives(request.node)
+
+
+@pytest.fixture
+def _enterprise_registry(_enterprise_live: LiveStack) -> Registry:
+    from pytest_enterprise.session import system
+
+    return system("registry", _enterprise_live)
+
+
+@pytest.fixture
+def _enterprise_gateway(_enterprise_live: LiveStack) -> Gateway:
+    from pytest_enterprise.session import system
+
+    return system("gateway", _enterprise_live)
+
+
+@pytest.fixture
+def _enterprise_monitoring(_enterprise_live: LiveStack) -> Monitoring:
+    from pytest_enterprise.session import system
+
+    return system("monitoring", _enterprise_live)
+
+
+@pytest.fixture
+def stack(_enterprise_stack: LiveStack) -> LiveStack:
+    """The whole stack of ``enterprise_stack_spec``, every engine ready."""
+    return _enterprise_stack
+
+
+@pytest.fixture
+def faults(_enterprise_faults: Faults) -> Faults:
+    """Faults on the stack; every one is undone when the test ends."""
+    return _enterprise_faults
+
+
+@pytest.fixture
+def load(_enterprise_load: Load) -> Load:
+    """Locust in a process of its own, every request recorded."""
+    return _enterprise_load
+
+
+@pytest.fixture
+def objectives(_enterprise_objectives: Objectives) -> Objectives:
+    """Judges what users felt before, during and after the faults."""
+    return _enterprise_objectives
+
+
+@pytest.fixture
+def registry(_enterprise_registry: Registry) -> Registry:
+    """The service registry (etcd), with the engines that it needs."""
+    return _enterprise_registry
+
+
+@pytest.fixture
+def gateway(_enterprise_gateway: Gateway) -> Gateway:
+    """The gateway (Envoy), with the services behind it."""
+    return _enterprise_gateway
+
+
+@pytest.fixture
+def monitoring(_enterprise_monitoring: Monitoring) -> Monitoring:
+    """Monitoring (Prometheus), with what it watches."""
+    return _enterprise_monitoring
+
+
+@pytest.fixture
+def toxiproxy(_enterprise_live: LiveStack) -> Any:
+    """A toxiproxy-python client on the stack's fault proxy."""
+    return _enterprise_live.ensure().proxy.client()

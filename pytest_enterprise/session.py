@@ -1,0 +1,271 @@
+"""What the plugin does in one pytest session: the run, its stack, and the record of every scenario."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_enterprise import claims as claims_file
+from pytest_enterprise.errors import ConfigurationError, EngineFailed, EnterpriseError
+from pytest_enterprise.live import LiveStack, names_of
+from pytest_enterprise.run import Run
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_enterprise.load.generator import Load
+    from pytest_enterprise.objectives import Objectives
+    from pytest_enterprise.settings import Settings
+    from pytest_enterprise.stack import Stack
+
+_SYSTEMS = {
+    "registry": ("etcd", "pytest_enterprise.systems.registry", "Registry"),
+    "gateway": ("envoy", "pytest_enterprise.systems.gateway", "Gateway"),
+    "monitoring": ("prometheus", "pytest_enterprise.systems.monitoring", "Monitoring"),
+}
+_SUITES = ("unit", "integration", "performance", "security", "compliance", "failover")
+_SETTLE = 0.5
+"""Seconds that services get to follow a switch: a watch takes milliseconds, Envoy's re-read of a file some more."""
+
+
+class Session:
+    """One per pytest process; under xdist the controller's writes the report, the workers' only events."""
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self._config = config
+        given = getattr(config, "workerinput", {}).get("enterprise", {})
+        self.is_worker = bool(given)
+        self.run = Run(settings, id=given.get("id"), seed=given.get("seed"), worker=given.get("worker", ""))
+        self.settings = settings
+        self.claims = claims_file.load(config.rootpath / settings.claims)
+        self._live: LiveStack | None = None
+        self._objectives: dict[str, Objectives] = {}
+        self._failed: dict[str, str] = {}
+        self._started: dict[str, float] = {}
+        self.run.events.subscribe(lambda event: config.hook.pytest_enterprise_event(event=event))
+        if not self.is_worker:
+            self.run.write(claims=[claim.as_dict() for claim in self.claims])
+            self.run.events.emit(
+                "run.started", run=self.run.id, seed=self.run.seed, command=config.invocation_params.args
+            )
+            if config.get_verbosity() > 0:
+                self._narrate()
+
+    def _narrate(self) -> None:
+        """Tell on the terminal what happens while it happens."""
+        from pytest_enterprise.report.terminal import narrate
+
+        reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
+
+        def tell(event: dict[str, Any]) -> None:
+            line = narrate(event)
+            if line:
+                reporter.ensure_newline()
+                reporter.write_line(f"  {line}", cyan=True)
+
+        if reporter:
+            self.run.events.subscribe(tell)
+
+    def for_worker(self) -> dict[str, Any]:
+        """What an xdist worker is told of the run."""
+        self._workers = getattr(self, "_workers", 0) + 1
+        return {"id": self.run.id, "seed": self.run.seed, "worker": f"gw{self._workers - 1}"}
+
+    # Collection
+
+    def collected(self, items: list[pytest.Item]) -> None:
+        """Check every scenario's claim and sabotage, and with --enterprise-sabotage keep only scenarios."""
+        scenarios = []
+        for item in items:
+            marker = item.get_closest_marker("scenario")
+            if marker is None:
+                continue
+            scenarios.append(item)
+            unknown = set(marker.kwargs) - {"claim", "sabotage"}
+            if marker.args or unknown:
+                raise ConfigurationError(
+                    f"{item.nodeid}: scenario takes claim=... and sabotage={{switch: objective}}, by keyword; got "
+                    f"{', '.join([*map(repr, marker.args), *sorted(unknown)])}"
+                )
+            claims_file.check(self.claims, item.nodeid, marker.kwargs.get("claim"), marker.kwargs.get("sabotage"))
+        if self.settings.sabotage:
+            kept = [item for item in scenarios if getattr(item, "callspec", None)]
+            gone = [item for item in items if item not in kept]
+            items[:] = kept
+            self._config.hook.pytest_deselected(items=gone)
+
+    # The stack
+
+    def declared_stack(self) -> Stack:
+        """The stack of ``--enterprise-stack``."""
+        if not self.settings.stack:
+            raise ConfigurationError(
+                "no stack is declared. Write a fixture enterprise_stack_spec in conftest.py that returns "
+                "Stack(engines=[...], links=[...]), or name a TOML file with --enterprise-stack"
+            )
+        from pytest_enterprise.stack_file import load
+
+        return load(self._config.rootpath / self.settings.stack)
+
+    def live(self, spec: Stack) -> LiveStack:
+        """The running stack of this specification; one of another specification is ended first."""
+        if self._live and self._live.spec != spec:
+            self.close_stack()
+        if self._live is None:
+            self._live = LiveStack(self.run, spec)
+            self._live.portal.call(self._live.running.open())
+        return self._live
+
+    def close_stack(self) -> None:
+        """End the running stack, if there is one."""
+        live, self._live = self._live, None
+        if live:
+            live.close()
+
+    def switch(self, live: LiveStack, name: str, *, on: bool) -> None:
+        """Turn a sabotage switch on or off, and give the services time to follow."""
+        if self._config.hook.pytest_enterprise_switch(stack=live, switch=name, on=on):
+            return
+        if not names_of(["etcd"], live.spec):
+            raise ConfigurationError(
+                f"sabotage switch {name!r}: the stack has no registry to put it in; implement the hook "
+                "pytest_enterprise_switch in conftest.py"
+            )
+        live.ensure()
+        system("registry", live).switch(name, on)
+        time.sleep(_SETTLE)
+
+    # Tests
+
+    def test_started(self, item: pytest.Item) -> None:
+        scenario = item.get_closest_marker("scenario")
+        self._started[item.nodeid] = time.monotonic()
+        self.run.events.emit(
+            "test.started",
+            test=item.nodeid,
+            suite=next((suite for suite in _SUITES if item.get_closest_marker(suite)), None),
+            scenario=scenario is not None,
+            claim=scenario.kwargs.get("claim") if scenario else None,
+            controls=[id for marker in item.iter_markers("control") for id in marker.args],
+            sabotage=self._switch_of(item),
+            title=(getattr(getattr(item, "obj", None), "__doc__", None) or "").strip().partition("\n")[0],
+        )
+
+    def _switch_of(self, item: pytest.Item) -> str | None:
+        callspec = getattr(item, "callspec", None)
+        return callspec.params.get("_enterprise_sabotage") if callspec else None
+
+    def objectives(self, item: pytest.Item) -> Objectives:
+        """The judge of one test, made on first use."""
+        if item.nodeid not in self._objectives:
+            from pytest_enterprise.objectives import Objectives
+
+            self._objectives[item.nodeid] = Objectives(emit=self.run.events.emit, test=item.nodeid, seed=self.run.seed)
+        return self._objectives[item.nodeid]
+
+    def test_reported(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+        """Correct what pytest reports of a phase of a test, and record the outcome after the last phase."""
+        if call.excinfo and isinstance(call.excinfo.value, (ConfigurationError, EngineFailed)):
+            report.longrepr = f"{type(call.excinfo.value).__name__}: {call.excinfo.value}"
+        if report.when == "call" and item.get_closest_marker("scenario"):
+            self._judge_scenario(item, call, report)
+        if report.failed or report.skipped:
+            kind = report.outcome if report.when == "call" or report.skipped else "error"
+            self._failed.setdefault(item.nodeid, f"{kind}\n{_message(call, report)}")
+        if report.when == "teardown":
+            outcome, _, message = self._failed.pop(item.nodeid, "passed\n").partition("\n")
+            began = self._started.pop(item.nodeid, time.monotonic())
+            self.run.events.emit(
+                "test.finished",
+                test=item.nodeid,
+                outcome=outcome,
+                seconds=round(time.monotonic() - began, 3),
+                message=message,
+            )
+            self._objectives.pop(item.nodeid, None)
+
+    def _judge_scenario(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+        """A scenario that judged nothing proves nothing; a sabotaged one must break its named objective."""
+        judge = self._objectives.get(item.nodeid)
+        verdicts: Sequence[Any] = judge.verdicts if judge else ()
+        switch = self._switch_of(item)
+        marker = item.get_closest_marker("scenario")
+        if switch and marker:
+            from pytest_enterprise.sabotage import verdict_of_sabotage
+
+            told = verdict_of_sabotage(
+                switch=switch,
+                objective=marker.kwargs["sabotage"][switch],
+                verdicts=verdicts,
+                failed=report.failed,
+                message=_message(call, report),
+            )
+            self.run.events.emit(
+                "scenario.sabotaged",
+                test=item.nodeid,
+                switch=switch,
+                objective=marker.kwargs["sabotage"][switch],
+                outcome=told.outcome,
+                detail=told.detail,
+            )
+            report.outcome = "passed" if told.outcome == "caught" else "failed"
+            report.longrepr = None if told.outcome == "caught" else told.detail
+        elif report.passed and not verdicts:
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid} judged no objective, so it proves nothing: call objectives.check(...)"
+
+    # The end
+
+    def finish(self, exit_status: int) -> None:
+        """Write the outcome and the report; workers only close their event file."""
+        if self.is_worker:
+            self.run.events.close()
+            return
+        self.close_stack()
+        self.run.events.emit("run.finished", exit_status=exit_status)
+        self.run.finish(exit_status=exit_status)
+        from pytest_enterprise.report import write_all
+
+        write_all(self.run.directory)
+
+    def write_summary(self, reporter: pytest.TerminalReporter) -> None:
+        """The verdict table and the path of the report."""
+        from pytest_enterprise.report.model import load_run
+        from pytest_enterprise.report.terminal import summary_lines
+
+        reporter.section("enterprise")
+        for line in summary_lines(load_run(self.run.directory)):
+            reporter.write_line(line)
+
+
+def _message(call: pytest.CallInfo[None], report: pytest.TestReport) -> str:
+    if call.excinfo is None:
+        return str(report.longrepr or "")
+    error = call.excinfo.value
+    return str(error) if isinstance(error, (EnterpriseError, AssertionError)) else f"{type(error).__name__}: {error}"
+
+
+def system(name: str, live: LiveStack) -> Any:
+    """The synchronous face of an enterprise system, with its engine and what that needs started."""
+    from importlib import import_module
+
+    kind, module, attribute = _SYSTEMS[name]
+    engines = names_of([kind], live.spec)
+    if not engines:
+        raise ConfigurationError(f"the fixture {name!r} needs an engine of kind {kind!r}, and the stack has none")
+    live.ensure(engines[0])
+    return getattr(import_module(module), attribute)(live, engines[0])
+
+
+def make_load(live: LiveStack, test: str) -> Load:
+    """The load generator of one test, aimed at what the stack's ``load`` links reach."""
+    from pytest_enterprise.load.generator import Load
+    from pytest_enterprise.stack import LOAD
+
+    targets = [link.server for link in live.spec.links if link.client == LOAD]
+    if targets:
+        live.ensure(*targets)
+    host = live.url(targets[0]) if targets else None
+    return Load(live.run, test, default_host=host, root=Path.cwd())
