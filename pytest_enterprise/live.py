@@ -51,6 +51,10 @@ class LiveStack:
         """Start one more instance of an engine; returns its name when it is ready."""
         return self.portal.call(self.running.add(engine))
 
+    def kill(self, instance: str) -> None:
+        """End an instance at once, for good; the fault ``kill`` brings it back."""
+        self.portal.call(self.running.instance(instance).kill())
+
     def remove(self, instance: str) -> None:
         """Stop an instance that :meth:`add` started."""
         self.portal.call(self.running.remove(instance))

@@ -1,0 +1,50 @@
+"""What the scenarios share: what the database really holds, and the journey that loads the stack."""
+
+import psycopg
+import pytest
+
+from pytest_enterprise import Fact
+
+JOURNEY = "loadtests/agent_service.py"
+
+
+class Books:
+    """The tasks that the service recorded, read from PostgreSQL itself."""
+
+    def __init__(self, stack):
+        address = stack.address("postgres")
+        self._dsn = f"host={address.host} port={address.port} user=postgres dbname=app"
+
+    def query(self, sql):
+        with psycopg.connect(self._dsn) as connection:
+            return connection.execute(sql).fetchall()
+
+    def recorded(self):
+        """How often each idempotency key was recorded."""
+        return dict(self.query("SELECT idempotency_key, count(*) FROM tasks GROUP BY idempotency_key"))
+
+    def facts(self, traffic):
+        """Two facts for every scenario: no acknowledged task is lost, none is recorded twice."""
+        acknowledged = {entry["key"] for entry in traffic.operations() if entry["status"] == "ok"}
+        recorded = self.recorded()
+        return (
+            Fact("acknowledged", len(acknowledged), 1, ">=", "tasks"),
+            Fact("lost", len(acknowledged - recorded.keys()), 0, "<=", "tasks"),
+            Fact("doubled", sum(count > 1 for count in recorded.values()), 0, "<=", "keys"),
+        )
+
+
+@pytest.fixture
+def books(stack):
+    return Books(stack)
+
+
+@pytest.fixture
+def journey(stack, gateway, load):
+    """Starts the journey once every replica serves; the load is what a test uses in a ``with`` statement."""
+    gateway.wait_for(len(stack.instances("agent-service")))
+
+    def start(users=30, **options):
+        return load(JOURNEY, users=users, **options)
+
+    return start
