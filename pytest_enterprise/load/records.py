@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 RECORD = struct.Struct("<QIHHI")
 _U32 = 0xFFFFFFFF
+_LAST = 0xFFFF
+_pack = RECORD.pack
 
 
 class Request(NamedTuple):
@@ -52,24 +54,33 @@ class RecordWriter:
         self.count = 0
 
     def _number(self, table: dict[str, int], field: str, text: str) -> int:
-        number = table.get(text)
-        if number is None:
-            number = table[text] = len(table)
-            if number > 0xFFFF:
-                raise ValueError(f"more than 65,535 different {field}s in one load; group them")
-            self._index.write(json.dumps({field: text, "number": number}) + "\n")
-            self._index.flush()
+        if len(table) >= _LAST:
+            text = f"(other {field}s)"
+            if text in table:
+                return table[text]
+        number = table[text] = len(table)
+        self._index.write(json.dumps({field: text, "number": number}) + "\n")
+        self._index.flush()
         return number
 
     def add(self, start: int, latency: float, name: str, error: str, size: int) -> None:
-        """Add one request: ``start`` in ns, ``latency`` in seconds."""
-        self._buffer += RECORD.pack(
-            start,
-            min(max(round(latency * 1e6), 0), _U32),
-            self._number(self._names, "name", name),
-            self._number(self._errors, "error", error) if error else 0,
-            min(max(size, 0), _U32),
-        )
+        """Add one request: ``start`` in ns, ``latency`` in seconds.
+
+        From the 65,535th different name (or error) on, all further ones share one number.
+        """
+        number = self._names.get(name)
+        if number is None:
+            number = self._number(self._names, "name", name)
+        outcome = 0
+        if error:
+            known = self._errors.get(error)
+            outcome = self._number(self._errors, "error", error) if known is None else known
+        micros = int(latency * 1e6 + 0.5)
+        if not 0 <= micros <= _U32:
+            micros = 0 if micros < 0 else _U32
+        if not 0 <= size <= _U32:
+            size = 0 if size < 0 else _U32
+        self._buffer += _pack(start, micros, number, outcome, size)
         self.count += 1
 
     def flush(self) -> None:
@@ -85,19 +96,42 @@ class RecordWriter:
         self._index.close()
 
 
-def read(path: Path) -> Iterator[Request]:
-    """The requests of a load, in the order in which they ended; a record that a crash cut short is left out.
-
-    ``path`` is without suffix, as for :class:`RecordWriter`.
-    """
+def _read_index(path: Path) -> tuple[dict[int, str], dict[int, str]]:
     names: dict[int, str] = {}
     errors: dict[int, str] = {0: ""}
     with path.with_name(path.name + ".index.jsonl").open(encoding="utf-8") as index:
         for line in index:
-            entry = json.loads(line)
-            (names if "name" in entry else errors)[entry["number"]] = entry.get("name", entry.get("error"))
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if "name" in entry:
+                names[entry["number"]] = entry["name"]
+            else:
+                errors[entry["number"]] = entry["error"]
+    return names, errors
+
+
+def read(path: Path) -> Iterator[Request]:
+    """The requests of a load, in the order in which they ended; a record that a crash cut short is left out.
+
+    ``path`` is without suffix, as for :class:`RecordWriter`. A load that still runs can be read too: the writer puts a
+    name into the index before any record that uses it, so a number that is not known yet is looked up once more.
+    """
+    names, errors = _read_index(path)
     with path.with_name(path.name + ".requests").open("rb") as file:
+        rest = b""
         while block := file.read(RECORD.size * 4096):
+            block = rest + block
             whole = len(block) - len(block) % RECORD.size
+            rest = block[whole:]
             for start, latency, name, error, size in RECORD.iter_unpack(block[:whole]):
-                yield Request(start, latency / 1e6, names[name], errors[error], size)
+                if name not in names or error not in errors:
+                    names, errors = _read_index(path)
+                yield Request(
+                    start,
+                    latency / 1e6,
+                    names.get(name, f"(name {name})"),
+                    errors.get(error, f"(error {error})"),
+                    size,
+                )

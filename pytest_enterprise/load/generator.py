@@ -1,0 +1,383 @@
+"""The parent's side of a load: what the ``load`` fixture gives. Locust itself runs in a process of its own."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any
+
+from pytest_enterprise.errors import ConfigurationError, LoadFailed
+from pytest_enterprise.load import checks, records
+from pytest_enterprise.load.records import Request
+from pytest_enterprise.run import VARIABLE
+
+if TYPE_CHECKING:
+    from pytest_enterprise.run import Run
+
+_START = 30.0
+"""Seconds for Locust to be imported and the locustfile too."""
+_STOP = 10.0
+"""Seconds for the users to end; they give themselves two."""
+
+
+class Traffic:
+    """One load: begins with ``with`` or :meth:`begin`, is stopped at the end of the block or by :meth:`end`."""
+
+    def __init__(self, run: Run, test: str, link: str | None, settings: dict[str, Any]) -> None:
+        self.settings = settings
+        self.started = 0
+        """CLOCK_MONOTONIC in ns at which the first users were spawned; 0 before."""
+        self.stopped = 0
+        """CLOCK_MONOTONIC in ns at which the last user had ended; 0 before."""
+        self.requests = 0
+        """Recorded so far (four updates a second)."""
+        self.failures = 0
+        """Of those, how many failed."""
+        self.active_users = 0
+        """Users that run."""
+        self.user_errors: dict[str, int] = {}
+        """Exceptions in the locustfile's tasks, with their number; known when the load has ended."""
+        self.cpu_seconds = 0.0
+        """CPU time the generator took; known when the load has ended."""
+        self._run = run
+        self._test = test
+        self._link = link
+        self._process: subprocess.Popen[bytes] | None = None
+        self._changed = threading.Condition()
+        self._reason = ""
+        self._error = ""
+        self._closed = False
+        self._announced = False
+        self.id = ""
+
+    @property
+    def path(self) -> Path:
+        """The record files, without suffix."""
+        return self._run.directory / "load" / self.id
+
+    @property
+    def running(self) -> bool:
+        """True from :meth:`begin` until it has ended, by :meth:`end`, by itself or by an accident."""
+        return self._process is not None and not self._closed
+
+    def begin(self) -> Traffic:
+        """Start Locust and its users; returns when they are being spawned. Raises LoadFailed, ConfigurationError."""
+        if self._process is not None:
+            raise LoadFailed(f"load {self.id} has been begun already; make another one with load(...)")
+        self.id, log = _new_id(self._run, re.sub(r"[^\w-]", "-", Path(self.settings["locustfile"]).stem))
+        receive, send = os.pipe()
+        with log:
+            try:
+                self._process = subprocess.Popen(
+                    (sys.executable, "-m", "pytest_enterprise.load.locust_child", str(send)),
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=(send,),
+                    start_new_session=True,  # Ctrl-C is ours to handle: the load ends in good order
+                    env={**os.environ, VARIABLE: self._run.id},
+                )
+            finally:
+                os.close(send)
+        threading.Thread(target=self._listen, args=(receive,), name=f"load {self.id}", daemon=True).start()
+        try:
+            self._send({**self.settings, "record": str(self.path), "parent": os.getpid()})
+            self._wait(lambda: bool(self.started), _START, f"load {self.id} was not ready after {_START:.0f} s")
+        except BaseException:
+            self._close()
+            raise
+        self._run.events.emit(
+            "load.started",
+            load=self.id,
+            test=self._test,
+            locustfile=self.settings["locustfile"],
+            users=self.settings["users"],
+            host=self.settings["host"],
+            link=self._link,
+            file=f"load/{self.id}",
+            closed_loop=True,
+        )
+        self._announced = True
+        return self
+
+    def end(self) -> None:
+        """Stop the users and wait for them; requests under way get two seconds. Does nothing when it has ended.
+
+        Raises LoadFailed when the generator had died before, or when no task of the locustfile got to any request.
+        """
+        if self._process is None or self._closed:
+            return
+        try:
+            if not self._reason:
+                self._send({"do": "stop"})
+            self._wait(lambda: bool(self._reason), _STOP, f"load {self.id} did not stop within {_STOP:.0f} s")
+        finally:
+            self._close()
+        if self.user_errors and not self.requests:
+            first = next(iter(self.user_errors))
+            raise LoadFailed(f"load {self.id} made no request: its tasks raised {first}{self._last_lines()}")
+
+    stop = end
+
+    def run_for(self, seconds: float) -> None:
+        """Let the load run on for that long; LoadFailed at once when the generator dies meanwhile."""
+        checks.number("seconds", seconds)
+        end = time.monotonic() + seconds
+        self._wait(lambda: time.monotonic() >= end, seconds + 1, "")
+
+    def wait_for_requests(self, count: int, timeout: float = 30.0) -> None:
+        """Return when ``count`` requests were recorded; LoadFailed after ``timeout`` seconds."""
+        self._wait(
+            lambda: self.requests >= count,
+            timeout,
+            f"load {self.id} did not make {count} requests within {timeout:g} s",
+        )
+
+    def wait(self, timeout: float = 86400.0) -> None:
+        """Return when it has ended by itself, after its ``seconds`` or at the end of the locustfile's shape."""
+        self._wait(lambda: bool(self._reason), timeout, f"load {self.id} was still running after {timeout:g} s")
+
+    def users(self, count: int, rate: float | None = None) -> None:
+        """Change the number of users, ``rate`` of them per second (all at once when None)."""
+        checks.number("users", count, whole=True)
+        checks.number("rate", rate)
+        self._check()
+        if self._reason:
+            raise LoadFailed(f"load {self.id} has ended ({self._reason}); its users cannot be changed")
+        self._send({"do": "users", "count": count, "rate": rate or count})
+
+    def records(self) -> list[Request]:
+        """Every request recorded so far, in the order in which they ended."""
+        return list(records.read(self.path)) if self.path.with_suffix(".requests").exists() else []
+
+    def operations(self) -> list[dict[str, Any]]:
+        """What users noted with ``self.acknowledged(...)``: ``t``, ``key``, ``status`` and what else they gave."""
+        path = self.path.with_suffix(".operations.jsonl")
+        if not path.exists():
+            return []
+        with path.open(encoding="utf-8") as file:
+            return [json.loads(line) for line in file if line.endswith("\n")]
+
+    def _send(self, command: Mapping[str, Any]) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(command).encode() + b"\n")
+            self._process.stdin.flush()
+        except (BrokenPipeError, ValueError):
+            pass  # it died: _listen sees the end of its events and says why
+
+    def _listen(self, descriptor: int) -> None:
+        with os.fdopen(descriptor, encoding="utf-8") as events:
+            for line in events:
+                try:
+                    event = json.loads(line)
+                except ValueError:  # cut short by its death
+                    break
+                with self._changed:
+                    self._take(event)
+                    self._changed.notify_all()
+        with self._changed:
+            if not self._reason and not self._error and not self._closed:
+                self._error = f"load {self.id} died"
+            self._changed.notify_all()
+
+    def _take(self, event: dict[str, Any]) -> None:
+        kind = event["event"]
+        if kind == "ready":
+            self.started = event["t"]
+        elif kind == "error":
+            self._error = event["message"]
+        else:
+            self.requests, self.failures = event["requests"], event["failures"]
+            self.active_users = event["users"]
+            if kind == "finished":
+                self.stopped = event["t"]
+                self.user_errors = event["user_errors"]
+                self.cpu_seconds = event["cpu_seconds"]
+                self._reason = event["reason"]
+                if self._reason in ("stopped itself", "terminated"):
+                    self._error = f"load {self.id} ended although nobody had asked for it ({self._reason})"
+
+    def _check(self) -> None:
+        if self._process is None:
+            raise LoadFailed("this load has not been begun; use it in a with block, or call begin()")
+        if self._error:
+            status = ""
+            if self._error.endswith("died"):
+                try:
+                    status = f" with {_exit_status(self._process.wait(1))}"
+                except subprocess.TimeoutExpired:
+                    status = ", or closed its events"
+            raise LoadFailed(f"{self._error}{status}{self._last_lines()}")
+
+    def _wait(self, condition: Callable[[], bool], timeout: float, message: str) -> None:
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                self._check()
+                if condition():
+                    return
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    if not message:
+                        return
+                    raise LoadFailed(
+                        f"{message}: {self.requests} requests, {self.failures} failed, {self.active_users} users"
+                        f"{self._last_lines()}"
+                    )
+                self._changed.wait(min(left, 0.05))
+
+    def _last_lines(self, count: int = 12) -> str:
+        log = self.path.with_suffix(".log")
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:] if log.exists() else []
+        return f"\nthe last lines of {log}:\n" + "\n".join(f"  {line}" for line in lines) if lines else ""
+
+    def _close(self) -> None:
+        """End the process whatever it does, and say so in the events."""
+        if self._closed or self._process is None:
+            return
+        self._closed = True
+        assert self._process.stdin is not None
+        try:
+            if not self._reason:
+                self._process.kill()
+            else:
+                self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        try:
+            self._process.stdin.close()
+        except BrokenPipeError:
+            pass
+        self._process.wait()
+        self.stopped = self.stopped or time.monotonic_ns()
+        if self._announced:
+            self._run.events.emit(
+                "load.finished",
+                load=self.id,
+                test=self._test,
+                requests=self.requests,
+                failures=self.failures,
+                seconds=(self.stopped - self.started) / 1e9,
+                reason=self._reason or self._error,
+                cpu_seconds=self.cpu_seconds,
+                user_errors=self.user_errors,
+            )
+
+    def __enter__(self) -> Traffic:
+        return self.begin()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if error is None:
+            self.end()
+            return
+        try:
+            self.end()
+        except LoadFailed as failed:
+            error.add_note(str(failed))
+
+
+class Load:
+    """Makes loads for one test. Call it: ``with load("loadtests/my_service.py", users=30) as traffic:``."""
+
+    def __init__(
+        self,
+        run: Run,
+        test: str,
+        default_locustfile: str | Path | None = None,
+        default_host: str | Callable[[], str] | None = None,
+        link_of: Callable[[str], str | None] | None = None,
+    ) -> None:
+        """``link_of`` tells the link that a host's traffic takes, for the events."""
+        self._run = run
+        self._test = test
+        self._locustfile = default_locustfile
+        self._host = default_host
+        self._link_of = link_of
+        self._made: list[Traffic] = []
+
+    def __call__(
+        self,
+        locustfile: str | Path | None = None,
+        *,
+        users: int | None = None,
+        host: str | None = None,
+        spawn_rate: float | None = None,
+        seconds: float | None = None,
+        seed: int | None = None,
+        options: Mapping[str, Any] | None = None,
+        user_classes: Iterable[str] = (),
+    ) -> Traffic:
+        """A load, checked but not begun.
+
+        ``users`` all at once, or ``spawn_rate`` of them per second; None: as the locustfile's shape says, else 1.
+        It ends by itself after ``seconds``. ``options`` are options that the locustfile declares. ``seed`` is drawn
+        from the run's when None. Raises ConfigurationError.
+        """
+        checks.installed()
+        default = self._host() if host is None and callable(self._host) else self._host
+        chosen = checks.host(host if host is not None else default if isinstance(default, str) else None)
+        settings = {
+            "locustfile": str(checks.locustfile(self._locustfile if locustfile is None else locustfile)),
+            "users": checks.number("users", users, whole=True),
+            "spawn_rate": checks.number("spawn_rate", spawn_rate),
+            "host": chosen,
+            "classes": list(user_classes),
+            "seconds": checks.number("seconds", seconds),
+            "seed": self._run.seed if seed is None else seed,
+            "options": dict(options or {}),
+        }
+        try:
+            json.dumps(settings["options"])
+        except TypeError as error:
+            raise ConfigurationError(f"options={options!r} cannot be handed over: {error}; give plain values") from None
+        traffic = Traffic(self._run, self._test, self._link_of(chosen) if self._link_of else None, settings)
+        self._made.append(traffic)
+        return traffic
+
+    @property
+    def all(self) -> tuple[Traffic, ...]:
+        """The loads of this test in the order in which they were made."""
+        return tuple(self._made)
+
+    def close(self) -> None:
+        """End what still runs. Raises LoadFailed, naming them, when a load outlived its test."""
+        left = [traffic for traffic in self._made if traffic.running]
+        problems = []
+        for traffic in left:
+            try:
+                traffic.end()
+            except LoadFailed as error:
+                problems.append(str(error))
+        if left:
+            names = ", ".join(f"{traffic.id} ({traffic.requests} requests)" for traffic in left)
+            raise LoadFailed(
+                f"the test ended while its load still ran: {names}; it was stopped. "
+                "Use `with load(...)`, or call end() before the test ends." + "".join(f"\n{p}" for p in problems)
+            )
+
+
+def _new_id(run: Run, stem: str) -> tuple[str, IO[bytes]]:
+    """An identifier that no other load of the run has, in whatever process, and its log file."""
+    folder = run.directory / "load"
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        try:
+            return f"{stem}-{number}", (folder / f"{stem}-{number}.log").open("xb")
+        except FileExistsError:
+            continue
+    raise AssertionError
+
+
+def _exit_status(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"signal {-code}"

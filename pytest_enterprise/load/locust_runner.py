@@ -1,0 +1,69 @@
+"""Locust's local runner with a quick, honest stop: what does not end in time is recorded as unfinished."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from types import FrameType
+from typing import Any
+
+import gevent
+from locust.clients import HttpSession
+from locust.contrib.fasthttp import FastHttpSession
+from locust.env import Environment
+from locust.runners import LocalRunner
+from locust.user.task import LOCUST_STATE_STOPPING
+
+from pytest_enterprise.load.recorder import Recorder
+
+GRACE = 2.0
+"""Seconds that users get to end their requests when they are stopped."""
+_SENDERS = (FastHttpSession.request.__code__, HttpSession.request.__code__)
+
+
+class RecordedEnvironment(Environment):
+    """Locust's environment with the recorder, where users find it."""
+
+    def __init__(self, recorder: Recorder, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.enterprise = recorder
+
+
+def in_flight(greenlet: Any) -> tuple[str, str, float] | None:
+    """Method, name and seconds so far of the HTTP request that a user waits for, None when it waits for none.
+
+    Read from the suspended stack, so that requests that end pay nothing for those that do not.
+    """
+    frame: FrameType | None = greenlet.gr_frame
+    while frame is not None:
+        if frame.f_code in _SENDERS:
+            local = frame.f_locals
+            if "start_perf_counter" in local:
+                name = local.get("name") or local["url"]
+                return local["method"], name, perf_counter() - local["start_perf_counter"]
+        frame = frame.f_back
+    return None
+
+
+class QuickRunner(LocalRunner):
+    """Stops users within :data:`GRACE` seconds and a little."""
+
+    environment: RecordedEnvironment
+
+    def stop_users(self, user_classes_stop_count: dict[str, int]) -> None:
+        left = dict(user_classes_stop_count)
+        leaving = []
+        for greenlet in list(self.user_greenlets):
+            if not greenlet.args:  # it ended just now
+                continue
+            user = greenlet.args[0]
+            if left.get(type(user).__name__, 0) > 0:
+                left[type(user).__name__] -= 1
+                leaving.append(greenlet)
+                if user._state != LOCUST_STATE_STOPPING:  # noqa: SLF001  Locust's own runner reads it too
+                    gevent.spawn(user.stop)
+        gevent.joinall(leaving, timeout=GRACE)
+        late = [greenlet for greenlet in leaving if not greenlet.dead]
+        for greenlet in late:
+            if request := in_flight(greenlet):
+                self.environment.enterprise.unfinished(*request)
+        gevent.killall(late, timeout=1)

@@ -1,0 +1,123 @@
+"""The recorder in the load's own process: from Locust's events to records on the run's clock."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from time import monotonic_ns, time_ns
+from typing import Any
+
+from pytest_enterprise.load.records import RecordWriter
+
+UNFINISHED = "unfinished"
+"""The error of a request that was still under way when its user was stopped."""
+
+_STEP = 5_000_000
+"""A change of the wall clock, in ns within a quarter of a second, that slewing cannot explain."""
+_NUMBERS = re.compile(r"0x[0-9a-fA-F]+|\d{4,}|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}")
+
+
+def kind_of(failure: Any) -> str:
+    """What Locust's ``exception`` is recorded as: ``HTTP 503``, ``TimeoutError``, the text of a failed check."""
+    failure = getattr(failure, "original", None) or failure
+    name = type(failure).__name__
+    if name == "LocustBadStatusCode":
+        return f"HTTP {failure.code}"
+    if name == "HTTPError" and getattr(failure, "response", None) is not None:
+        return f"HTTP {failure.response.status_code}"
+    if name in ("CatchResponseError", "ResponseError", "str"):
+        # What differs in every answer (identifiers, addresses) would make every failure a kind of its own.
+        return _NUMBERS.sub("...", str(failure))[:120] or "check failed"
+    return name
+
+
+class Recorder:
+    """Records requests and operations below ``path`` (without suffix) and counts them; flush it several times a second.
+
+    The start of a request is the moment Locust noted on the wall clock, put onto CLOCK_MONOTONIC. Its latency alone
+    would not do: the event comes at the end of a ``with`` block, not at the end of the request.
+    """
+
+    def __init__(self, path: Path, seed: int = 0) -> None:
+        self.seed = seed
+        self.failures = 0
+        self.user_errors: Counter[str] = Counter()
+        self._writer = RecordWriter(path)
+        self._operations = path.with_name(path.name + ".operations.jsonl").open("a", encoding="utf-8")
+        self._users = 0
+        self._offset = self._offset_before = time_ns() - monotonic_ns()
+        self._stepped = 0
+
+    @property
+    def requests(self) -> int:
+        """Recorded so far."""
+        return self._writer.count
+
+    def on_request(
+        self,
+        request_type: str,
+        name: str,
+        response_time: float | None,
+        response_length: int | None,
+        exception: Any = None,
+        start_time: float | None = None,
+        **_: Any,
+    ) -> None:
+        """The listener for Locust's ``request`` event; it must stay cheap."""
+        now = monotonic_ns()
+        latency = response_time / 1e3 if response_time else 0.0
+        start = now - int(latency * 1e9)
+        if start_time is not None:
+            change = time_ns() - now - self._offset
+            if change > _STEP or change < -_STEP:
+                self._clock_stepped(now, change)
+            noted = int(start_time * 1e9) - (self._offset if start >= self._stepped else self._offset_before)
+            if noted < start:
+                start = noted
+        if exception is None:
+            error = ""
+        else:
+            error = kind_of(exception)
+            self.failures += 1
+        self._writer.add(start, latency, f"{request_type} {name}", error, response_length or 0)
+
+    def _clock_stepped(self, now: int, change: int) -> None:
+        self._offset_before = self._offset
+        self._offset += change
+        self._stepped = now
+
+    def unfinished(self, request_type: str, name: str, seconds: float) -> None:
+        """Record a request that was given up ``seconds`` after its start."""
+        self.failures += 1
+        self._writer.add(monotonic_ns() - int(seconds * 1e9), seconds, f"{request_type} {name}", UNFINISHED, 0)
+
+    def on_user_error(self, exception: BaseException, **_: Any) -> None:
+        """The listener for Locust's ``user_error`` event: an exception in a task, not a failed request."""
+        self.user_errors[f"{type(exception).__name__}: {exception}"[:300]] += 1
+
+    def operation(self, key: str, status: str, facts: dict[str, Any]) -> None:
+        """Note what a user knows about one operation."""
+        line = {"t": monotonic_ns(), "key": key, "status": status, **facts}
+        self._operations.write(json.dumps(line, default=str, ensure_ascii=False) + "\n")
+
+    def next_user(self) -> int:
+        """A number for each user in the order of spawning, from 1."""
+        self._users += 1
+        return self._users
+
+    def flush(self) -> None:
+        """Make everything visible to readers; follow the slewing of the wall clock."""
+        self._writer.flush()
+        self._operations.flush()
+        now = monotonic_ns()
+        change = time_ns() - now - self._offset
+        if -_STEP <= change <= _STEP:
+            self._offset += change
+        else:
+            self._clock_stepped(now, change)
+
+    def close(self) -> None:
+        self._writer.close()
+        self._operations.close()

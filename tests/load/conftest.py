@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pytest_enterprise.errors import LoadFailed
+from pytest_enterprise.load.generator import Load
+from pytest_enterprise.run import Run
+from pytest_enterprise.settings import Settings
+
+
+class Server:
+    """A tiny HTTP server in a thread of its own, with modes fast, 500, hang, close and tasks; it counts requests."""
+
+    def __init__(self, mode: str = "fast") -> None:
+        self.mode = mode
+        self.counts: Counter[str] = Counter()
+        self.tasks: dict[str, dict[str, object]] = {}
+        self.connections: set[asyncio.StreamWriter] = set()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._server = self._call(asyncio.start_server(self._serve, "127.0.0.1", 0))
+        self.url = "http://127.0.0.1:{}".format(self._server.sockets[0].getsockname()[1])
+
+    def _call(self, work):
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+    @property
+    def total(self) -> int:
+        return self.counts.total()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections.add(writer)
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                method, path, _ = head.decode().split(" ", 2)
+                length = re.search(rb"(?i)content-length: *(\d+)", head)
+                body = await reader.readexactly(int(length.group(1))) if length else b""
+                self.counts[f"{method} {path}"] += 1
+                if self.mode == "close":
+                    break
+                if self.mode == "hang":
+                    await asyncio.sleep(60)
+                status, answer = self._answer(method, path, head, body)
+                writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(answer)}\r\n\r\n".encode() + answer)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            self.connections.discard(writer)
+            writer.close()
+
+    def _answer(self, method: str, path: str, head: bytes, body: bytes) -> tuple[int, bytes]:
+        if self.mode == "500":
+            return 500, b"broken"
+        if self.mode == "fast":
+            return 200, b"hello"
+        return self.task(method, path, head, json.loads(body) if body else None)
+
+    def task(self, method: str, path: str, head: bytes, body: dict | None) -> tuple[int, bytes]:
+        return 200, b"{}"
+
+    def close(self) -> None:
+        async def end() -> None:
+            self._server.close()
+            for writer in list(self.connections):
+                writer.close()
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+        self._call(end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    servers = []
+
+    def make(mode: str = "fast", kind: type[Server] = Server) -> Server:
+        servers.append(kind(mode))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    run = Run(Settings(reports=str(tmp_path / "reports"), seed=7))
+    yield run
+    run.events.close()
+    run.ports.release()
+
+
+@pytest.fixture
+def load(run: Run) -> Iterator[Load]:
+    load = Load(run, "tests/load::test")
+    yield load
+    try:
+        load.close()
+    except LoadFailed:
+        pass
+
+
+@pytest.fixture
+def locustfile(tmp_path: Path) -> Callable[..., Path]:
+    def write(text: str = "", name: str = "users.py", **values: object) -> Path:
+        path = tmp_path / name
+        path.write_text(text or SIMPLE.format(**{"rate": 20, **values}))
+        return path
+
+    return write
+
+
+SIMPLE = """
+from locust import task
+from pytest_enterprise.load.users import EnterpriseUser
+
+class Visitor(EnterpriseUser):
+    rate = {rate}
+
+    @task
+    def visit(self):
+        self.client.get("/", name="/")
+"""
