@@ -17,11 +17,11 @@ def installed() -> None:
         raise ConfigurationError("a load needs Locust, which is not installed: pip install 'pytest-enterprise[load]'")
 
 
-def locustfile(value: str | Path | None) -> Path:
-    """The absolute path of a locustfile that exists and compiles."""
+def locustfile(value: str | Path | None, root: Path | None = None) -> Path:
+    """The absolute path of a locustfile that exists below ``root`` (or the working directory) and compiles."""
     if value is None:
         raise ConfigurationError('no locustfile is given; write load("loadtests/my_service.py", ...)')
-    path = Path(value).absolute()
+    path = (root or Path.cwd()) / value
     if not path.is_file():
         near = [str(Path(value).parent / found.name) for found in path.parent.glob("*.py")]
         raise ConfigurationError(

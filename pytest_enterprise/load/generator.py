@@ -69,6 +69,11 @@ class Traffic:
         """True from :meth:`begin` until it has ended, by :meth:`end`, by itself or by an accident."""
         return self._process is not None and not self._closed
 
+    @property
+    def finished(self) -> bool:
+        """True when its users have ended, by :meth:`end`, after its ``seconds`` or with its shape."""
+        return bool(self._reason) or self._closed
+
     def begin(self) -> Traffic:
         """Start Locust and its users; returns when they are being spawned. Raises LoadFailed, ConfigurationError."""
         if self._process is not None:
@@ -296,9 +301,15 @@ class Load:
         test: str,
         default_locustfile: str | Path | None = None,
         default_host: str | Callable[[], str] | None = None,
+        *,
+        root: Path | None = None,
         link_of: Callable[[str], str | None] | None = None,
     ) -> None:
-        """``link_of`` tells the link that a host's traffic takes, for the events."""
+        """Locustfiles are looked for below ``root`` (None: the working directory).
+
+        ``link_of`` tells the link that a host's traffic takes, for the events.
+        """
+        self._root = root or Path.cwd()
         self._run = run
         self._test = test
         self._locustfile = default_locustfile
@@ -328,7 +339,7 @@ class Load:
         default = self._host() if host is None and callable(self._host) else self._host
         chosen = checks.host(host if host is not None else default if isinstance(default, str) else None)
         settings = {
-            "locustfile": str(checks.locustfile(self._locustfile if locustfile is None else locustfile)),
+            "locustfile": str(checks.locustfile(self._locustfile if locustfile is None else locustfile, self._root)),
             "users": checks.number("users", users, whole=True),
             "spawn_rate": checks.number("spawn_rate", spawn_rate),
             "host": chosen,

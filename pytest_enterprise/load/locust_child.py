@@ -192,6 +192,7 @@ def main() -> None:
         runner.start(users, spawn_rate=settings["spawn_rate"] or users)
     obey()  # what came before the waker was there
     if settings["seconds"]:
+        hub.loop.update_now()  # timers count from the loop's last turn, which was before the imports
         gevent.spawn_later(settings["seconds"], stop, "seconds")
 
     def progress() -> dict[str, Any]:

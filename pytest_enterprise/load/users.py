@@ -10,6 +10,7 @@ from typing import Any
 import gevent.ssl
 from geventhttpclient.url import URL
 from locust import FastHttpUser, constant_throughput, events
+from locust.user.task import LOCUST_STATE_STOPPING
 
 from pytest_enterprise.load.recorder import Recorder
 
@@ -61,6 +62,11 @@ class EnterpriseUser(FastHttpUser):
     def option(self, name: str, default: Any = None) -> Any:
         """An option of the locustfile, from the command line or from ``options`` of the ``load`` fixture."""
         return getattr(self.environment.parsed_options, name, default)
+
+    @property
+    def stopping(self) -> bool:
+        """True once this user was asked to end: begin nothing new."""
+        return self._state == LOCUST_STATE_STOPPING
 
     def on_start(self) -> None:
         """Wait for the user's own phase; call it first (``super().on_start()``) when you override it."""
