@@ -1,0 +1,153 @@
+"""The ``objectives`` fixture: judges what the loads of a test recorded, and fails the test where it does not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from pytest_enterprise.errors import ConfigurationError
+from pytest_enterprise.load.records import Request
+from pytest_enterprise.objectives.base import Objective, Verdict
+from pytest_enterprise.objectives.judge import judge
+from pytest_enterprise.objectives.message import explain
+from pytest_enterprise.objectives.phases import Window
+
+
+@runtime_checkable
+class Traffic(Protocol):
+    """What a load offers to be judged."""
+
+    @property
+    def started(self) -> int:
+        """CLOCK_MONOTONIC in ns; 0 when it has not begun."""
+
+    @property
+    def stopped(self) -> int:
+        """CLOCK_MONOTONIC in ns; 0 while it runs."""
+
+    def records(self) -> Sequence[Request]:
+        """Every request."""
+
+
+class _Kind(Protocol):
+    @property
+    def kind(self) -> str: ...
+    @property
+    def target(self) -> str: ...
+
+
+class Disturbance(Protocol):
+    """What an application of a fault tells of itself: see ``faults.session.ActiveFault``."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def fault(self) -> _Kind: ...
+    @property
+    def began_ns(self) -> int | None: ...
+    @property
+    def ended_ns(self) -> int | None: ...
+
+
+class ObjectiveBroken(AssertionError):
+    """An objective did not hold; the message tells what users felt. ``verdicts`` are all those that did not hold."""
+
+    def __init__(self, message: str, verdicts: Sequence[Verdict]) -> None:
+        super().__init__(message)
+        self.verdicts = tuple(verdicts)
+
+
+class ObjectiveNotJudged(ObjectiveBroken):
+    """None was broken, but one or more could not be judged, which proves nothing; the message says what was missing."""
+
+
+class Objectives:
+    """Judges the objectives of one test.
+
+    ``emit`` takes an event's kind and fields; ``test`` is the test's node id; ``seed`` the run's.
+    """
+
+    def __init__(self, emit: Callable[..., Any], test: str, *, seed: int | None = None) -> None:
+        self.verdicts: list[Verdict] = []
+        """Everything judged so far, in order."""
+        self._emit = emit
+        self._test = test
+        self._seed = seed
+        self._loads: list[Traffic] = []
+        self._faults: list[Window | Disturbance] = []
+
+    def watch(self, *things: Traffic | Window | Disturbance) -> None:
+        """Judge these loads and faults in every later :meth:`check` that names none."""
+        for thing in things:
+            if isinstance(thing, Traffic):
+                self._loads.append(thing)
+            elif hasattr(thing, "began_ns"):
+                self._faults.append(thing)
+            else:
+                raise ConfigurationError(f"objectives.watch: {thing!r} is neither a load nor a fault")
+
+    def check(
+        self,
+        *objectives: Objective,
+        load: Traffic | Sequence[Traffic] | None = None,
+        faults: Sequence[Window | Disturbance] | None = None,
+    ) -> list[Verdict]:
+        """Judge all of them, record every verdict, then raise if one did not hold.
+
+        ``load`` and ``faults`` are those to judge by; without them, those watched. Returns the verdicts. Raises
+        ObjectiveBroken, ObjectiveNotJudged; ConfigurationError for what cannot be judged at all.
+        """
+        if not objectives:
+            raise ConfigurationError("objectives.check() was given no objective, so it would prove nothing")
+        loads = self._loads if load is None else list(load) if isinstance(load, Sequence) else [load]
+        windows = [_window(fault) for fault in (self._faults if faults is None else faults)]
+        around = [_window(fault) for fault in self._faults if fault.began_ns is not None]
+        by_request = [objective for objective in objectives if objective.measured]
+        if by_request and not loads:
+            raise ConfigurationError(f"{by_request[0].name}: there is no load to judge it by; give load=...")
+        requests, span = _recorded(loads)
+        found = judge(objectives, requests, windows, span=span, around=around)
+        self._refuse_repetition(found)
+        for verdict in found:
+            self.verdicts.append(verdict)
+            self._emit("objective.judged", **verdict.event(self._test))
+        bad = [verdict for verdict in found if verdict.outcome != "held"]
+        if bad:
+            again = f"pytest '{self._test}'" + ("" if self._seed is None else f" --enterprise-seed={self._seed}")
+            message = explain(bad, windows, span[0] if span else None, total=len(found), seed=self._seed, again=again)
+            broken = any(verdict.outcome == "broken" for verdict in bad)
+            raise (ObjectiveBroken if broken else ObjectiveNotJudged)(message, bad)
+        return found
+
+    def _refuse_repetition(self, found: Sequence[Verdict]) -> None:
+        seen = {(v.objective, v.phase, v.fault) for v in self.verdicts}
+        for verdict in found:
+            key = (verdict.objective, verdict.phase, verdict.fault)
+            if key in seen:
+                raise ConfigurationError(
+                    f"two objectives of this test are both named {verdict.objective!r} and concern the same time: "
+                    "give one of them another name=..."
+                )
+            seen.add(key)
+
+
+def _window(fault: Window | Disturbance) -> Window:
+    if isinstance(fault, Window):
+        return fault
+    if fault.began_ns is None:
+        raise ConfigurationError(
+            f"{fault.fault.kind} on {fault.fault.target} never began, so there is no time to judge: use it in a with "
+            "block or call begin()"
+        )
+    return Window(fault.id, fault.fault.kind, fault.fault.target, fault.began_ns, fault.ended_ns)
+
+
+def _recorded(loads: Sequence[Traffic]) -> tuple[list[Request], tuple[int, int] | None]:
+    """All requests, and the time in which loads ran: to the last request's end while one still does."""
+    requests = [request for load in loads for request in load.records()]
+    if not requests:
+        return [], None
+    first = min(request.start for request in requests)
+    last = max(request.end for request in requests)
+    stopped = max(load.stopped for load in loads)
+    return requests, (min([first, *(load.started for load in loads if load.started)]), max(last, stopped))
