@@ -20,7 +20,7 @@ class Fact(Objective):
 
     measured: ClassVar[bool] = False
 
-    name: str
+    name: str = field()
     value: float | None
     limit: float
     comparison: Comparison = "<="
