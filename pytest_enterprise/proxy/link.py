@@ -1,0 +1,213 @@
+"""One link: a listener, its upstream, its toxics, its live connections and what was counted."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from typing import Any
+
+from pytest_enterprise.proxy.address import BadAddress, HostPort, literal, resolve
+from pytest_enterprise.proxy.relay import Connection, Reactor
+from pytest_enterprise.proxy.toxics.base import Counters, Toxic
+
+BACKLOG = 4096
+_ACCEPTS_PER_TURN = 64
+_OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+class BindFailed(Exception):
+    """The listener could not be opened; worded as Toxiproxy's."""
+
+
+def bind(family: socket.AddressFamily, address: HostPort) -> socket.socket:
+    """A listening socket that does not block. Raises BindFailed."""
+    listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Accepted sockets inherit it, which saves a system call for each.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.bind(tuple(address))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        reason = os.strerror(error.errno or 0).lower()
+        raise BindFailed(f"listen tcp {address}: bind: {reason}") from None
+    return listener
+
+
+class Link:
+    """A proxy in Toxiproxy's words. Accepts on ``listen`` while enabled and relays to ``upstream``."""
+
+    def __init__(self, reactor: Reactor, *, name: str, listen: str, upstream: str) -> None:
+        self.reactor = reactor
+        self.name = name
+        self.listen = listen
+        self.upstream = upstream
+        self.enabled = False
+        self.toxics: list[Toxic] = []
+        """In the order in which data pass them."""
+        self.accepted = 0
+        self.refusals = 0
+        self.resets = 0
+        self._connections: dict[Connection, None] = {}
+        self._listener: socket.socket | None = None
+        self._counters: dict[str, Counters] = {}
+        self._lookups: set[asyncio.Task[None]] = set()
+        # What connections that are gone carried: received and sent, upstream first.
+        self._carried = [[0, 0], [0, 0]]
+
+    # Listening.
+
+    async def start(self) -> None:
+        """Bind and accept; no effect when enabled already. Raises BadAddress, BindFailed."""
+        if self.enabled:
+            return
+        family, address = await resolve(self.reactor.loop, self.listen)
+        listener = bind(family, address)
+        self._listener = listener
+        self.listen = str(HostPort(*listener.getsockname()[:2]))
+        self.enabled = True
+        self.reactor.loop.add_reader(listener.fileno(), self._accept)
+
+    def stop(self) -> None:
+        """Refuse connections, and send FIN to those that are open."""
+        if self._listener:
+            self.reactor.loop.remove_reader(self._listener.fileno())
+            self._listener.close()
+            self._listener = None
+        self.enabled = False
+        self.hang_up()
+
+    def hang_up(self, *, reset: bool = False) -> int:
+        """Close the open connections and return how many there were."""
+        connections = list(self._connections)
+        for connection in connections:
+            connection.close(reset=reset, counted=True)
+        return len(connections)
+
+    def _accept(self) -> None:
+        listener = self._listener
+        for _ in range(_ACCEPTS_PER_TURN):
+            if listener is None or listener is not self._listener:
+                return
+            try:
+                client, _ = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno in _OUT_OF_DESCRIPTORS:
+                    self._rest(listener)
+                return
+            client.setblocking(False)
+            self.take(client)
+
+    def _rest(self, listener: socket.socket) -> None:
+        """Out of descriptors: leave the rest in the backlog for a while instead of spinning."""
+        self.reactor.loop.remove_reader(listener.fileno())
+
+        def resume() -> None:
+            if listener is self._listener:
+                self.reactor.loop.add_reader(listener.fileno(), self._accept)
+
+        self.reactor.timers.after(0.05, resume)
+
+    def take(
+        self,
+        client: socket.socket,
+        *,
+        early: bytes = b"",
+        greeting: bytes = b"",
+        refusal: bytes = b"",
+    ) -> None:
+        """Relay ``client``, a socket that does not block, to the upstream.
+
+        ``early`` was read from it already; ``greeting`` is sent to it once the upstream is there, ``refusal`` when it
+        is not.
+        """
+        self.accepted += 1
+        connection = Connection(self, client, self.accepted, early=early, greeting=greeting, refusal=refusal)
+        self._connections[connection] = None
+        try:
+            target = literal(self.upstream)
+        except BadAddress:
+            connection.fail()
+            return
+        if target:
+            connection.connect(*target)
+        else:
+            task = self.reactor.loop.create_task(self._look_up(connection))
+            self._lookups.add(task)
+            task.add_done_callback(self._lookups.discard)
+
+    async def _look_up(self, connection: Connection) -> None:
+        try:
+            target = await resolve(self.reactor.loop, self.upstream)
+        except BadAddress:
+            connection.fail()
+            return
+        if not connection.over:
+            connection.connect(*target)
+
+    # Told by connections.
+
+    def refused(self, connection: Connection) -> None:  # noqa: ARG002
+        self.refusals += 1
+
+    def closed(self, connection: Connection, *, reset: bool) -> None:
+        self.resets += reset
+        for carried, flow in zip(self._carried, connection.flows, strict=False):
+            carried[0] += flow.received
+            carried[1] += flow.sent
+        self._connections.pop(connection, None)
+
+    # Toxics.
+
+    def toxic(self, name: str) -> Toxic | None:
+        return next((toxic for toxic in self.toxics if toxic.name == name), None)
+
+    def counters_for(self, name: str) -> Counters:
+        """The counters of the toxic of that name, which go on when it comes back."""
+        return self._counters.setdefault(name, Counters())
+
+    def add_toxic(self, toxic: Toxic) -> None:
+        self.toxics.append(toxic)
+        for connection in self._established():
+            connection.flow(toxic).add(toxic)
+
+    def change_toxic(self, toxic: Toxic) -> None:
+        for connection in self._established():
+            connection.flow(toxic).change(toxic, self.toxics)
+
+    def remove_toxic(self, toxic: Toxic) -> None:
+        self.toxics.remove(toxic)
+        for connection in self._established():
+            connection.flow(toxic).remove(toxic)
+
+    def _established(self) -> list[Connection]:
+        return [connection for connection in self._connections if connection.flows and not connection.over]
+
+    # What was counted.
+
+    def carried(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Bytes received and sent, upstream and then downstream."""
+        total = [list(carried) for carried in self._carried]
+        for connection in self._connections:
+            for carried, flow in zip(total, connection.flows, strict=False):
+                carried[0] += flow.received
+                carried[1] += flow.sent
+        up, down = total
+        return (up[0], up[1]), (down[0], down[1])
+
+    def counters(self) -> dict[str, Any]:
+        (_, up), (_, down) = self.carried()
+        return {
+            "connections_accepted": self.accepted,
+            "connections_open": sum(bool(connection.flows) for connection in self._connections),
+            "connections_refused": self.refusals,
+            "connections_reset": self.resets,
+            "bytes_upstream": up,
+            "bytes_downstream": down,
+            "toxics": {name: counters.report() for name, counters in self._counters.items()},
+        }
