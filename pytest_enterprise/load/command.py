@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``load`` takes."""
     parser.add_argument("locustfile", help="the file with the user classes")
-    parser.add_argument(
-        "--host", required=True, metavar="URL", help="base URL, as `pytest-enterprise up` prints it"
-    )
+    parser.add_argument("--host", required=True, metavar="URL", help="base URL, as `pytest-enterprise up` prints it")
     parser.add_argument("--users", type=int, metavar="N", help="how many; default: the locustfile's shape, else 1")
     parser.add_argument("--rate", type=float, metavar="R", help="task runs per second and user, for EnterpriseUser")
     parser.add_argument("--spawn-rate", type=float, metavar="R", help="users to start per second; default: all at once")
@@ -35,7 +33,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the load: 0 when it ran, whatever its requests met. Raises ConfigurationError, LoadFailed."""
+    from pytest_enterprise.load import checks
+
     options = _options(arguments)
+    checks.installed()
+    arguments.locustfile = checks.locustfile(arguments.locustfile)
+    arguments.host = checks.host(arguments.host)
+    checks.number("users", arguments.users, whole=True)
+    for name in ("rate", "spawn_rate", "seconds"):
+        checks.number(name, getattr(arguments, name))
     return _web(arguments, options) if arguments.web else _terminal(arguments, options)
 
 
@@ -55,14 +61,10 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _web(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
-    from pytest_enterprise.load import checks
-
-    checks.installed()
-    command = [sys.executable, "-m", "locust", "-f", str(checks.locustfile(arguments.locustfile))]
-    command += ["--host", checks.host(arguments.host), "--web-host", "127.0.0.1"]
-    command += ["--web-port", str(arguments.web_port)]
-    if users := checks.number("users", arguments.users, whole=True):
-        command += ["--users", str(users), "--spawn-rate", str(arguments.spawn_rate or users)]
+    command = [sys.executable, "-m", "locust", "-f", str(arguments.locustfile), "--host", arguments.host]
+    command += ["--web-host", "127.0.0.1", "--web-port", str(arguments.web_port)]
+    if arguments.users:
+        command += ["--users", str(arguments.users), "--spawn-rate", str(arguments.spawn_rate or arguments.users)]
     for name, value in options.items():
         command += [f"--{name.replace('_', '-')}", str(value)]
     print(f"Locust's web UI: http://127.0.0.1:{arguments.web_port}  (Ctrl-C ends it)")  # noqa: T201

@@ -56,6 +56,7 @@ class Traffic:
         self._reason = ""
         self._error = ""
         self._closed = False
+        self._listener: threading.Thread | None = None
         self._announced = False
         self.id = ""
 
@@ -93,7 +94,8 @@ class Traffic:
                 )
             finally:
                 os.close(send)
-        threading.Thread(target=self._listen, args=(receive,), name=f"load {self.id}", daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, args=(receive,), name=f"load {self.id}", daemon=True)
+        self._listener.start()
         try:
             self._send({**self.settings, "record": str(self.path), "parent": os.getpid()})
             self._wait(lambda: bool(self.started), _START, f"load {self.id} was not ready after {_START:.0f} s")
@@ -265,6 +267,8 @@ class Traffic:
         except BrokenPipeError:
             pass
         self._process.wait()
+        if self._listener:
+            self._listener.join(5)
         self.stopped = self.stopped or time.monotonic_ns()
         if self._announced:
             self._run.events.emit(

@@ -141,6 +141,7 @@ def main() -> None:
     from pytest_enterprise.load.recorder import Recorder
 
     _log()
+    _allow_many_connections()
     locustfile = settings["locustfile"]
     available, shapes = _import(locustfile, control)
     classes = _choose(available, settings["classes"], locustfile, control)
@@ -214,6 +215,13 @@ def main() -> None:
         user_errors=dict(recorder.user_errors.most_common(20)),
         **progress(),
     )
+
+
+def _allow_many_connections() -> None:
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _log() -> None:

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from pytest_enterprise.errors import ConfigurationError
+from pytest_enterprise.load import command
+from pytest_enterprise.ports import Ports
+
+
+def parse(*arguments):
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    return parser.parse_args([str(argument) for argument in arguments])
+
+
+def test_a_load_from_the_command_line_ends_in_a_table(serve, locustfile, tmp_path, capsys):
+    """It runs for its seconds, prints exact figures and leaves a whole run directory."""
+    server = serve()
+    given = parse(
+        *(locustfile(), "--host", server.url, "--users", 3, "--rate", 30, "--seconds", 1),
+        *("--reports", tmp_path / "r"),
+    )
+    assert command.main(given) == 0
+    out = capsys.readouterr().out
+    row = re.search(r"^GET / +([\d,]+) +0 +[\d.]+ +[\d.]+", out, re.MULTILINE)
+    assert row, out
+    assert int(row.group(1)) == server.total > 20
+    assert re.search(r"^all ", out, re.MULTILINE)
+    assert "closed loop" in out
+    document = json.loads((tmp_path / "r" / "latest" / "run.json").read_text())
+    assert document["exit_status"] == 0
+
+
+def test_failures_are_listed_and_are_no_failure_of_the_command(serve, locustfile, tmp_path, capsys):
+    """Exit status 0: the load could run; what its requests met is in the table."""
+    given = parse(locustfile(), "--host", serve("500").url, "--seconds", 0.5, "--reports", tmp_path / "r")
+    assert command.main(given) == 0
+    assert re.search(r"\d x GET /: HTTP 500", capsys.readouterr().out)
+
+
+def test_mistakes_are_told(locustfile, tmp_path):
+    """Options that cannot be are ConfigurationErrors, which the command line shows in a line."""
+    common = ("--host", "http://127.0.0.1:1", "--reports", tmp_path / "r")
+    with pytest.raises(ConfigurationError, match=r"--option 'x' is not of the form NAME=VALUE"):
+        command.main(parse(locustfile(), *common, "--option", "x"))
+    with pytest.raises(ConfigurationError, match="users=0"):
+        command.main(parse(locustfile(), *common, "--users", 0))
+    with pytest.raises(ConfigurationError, match="does not exist"):
+        command.main(parse(tmp_path / "no.py", *common, "--web"))
+
+
+def test_ctrl_c_ends_a_load_with_its_table(serve, locustfile, tmp_path):
+    """Without --seconds it runs until Ctrl-C, and then still tells the figures."""
+    server = serve()
+    program = "import argparse; from pytest_enterprise.load import command as c; p = argparse.ArgumentParser(); "
+    program += "c.add_arguments(p); raise SystemExit(c.main(p.parse_args()))"
+    arguments = (str(locustfile()), "--host", server.url, "--reports", str(tmp_path / "r"))
+    process = subprocess.Popen((sys.executable, "-c", program, *arguments), stdout=subprocess.PIPE, text=True)
+    end = time.monotonic() + 20
+    while server.total < 3 and time.monotonic() < end:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert re.search(r"^all +[\d,]+ +0", out, re.MULTILINE)
+
+
+def test_the_web_ui_runs_on_loopback(serve, locustfile):
+    """--web serves Locust's own pages on 127.0.0.1 with host and users filled in."""
+    ports = Ports()
+    port = ports.take()
+    program = "import argparse; from pytest_enterprise.load import command as c; p = argparse.ArgumentParser(); "
+    program += "c.add_arguments(p); raise SystemExit(c.main(p.parse_args()))"
+    arguments = (str(locustfile()), "--host", serve().url, "--web", "--web-port", str(port), "--users", "7")
+    process = subprocess.Popen(
+        (sys.executable, "-c", program, *arguments),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        page = ""
+        end = time.monotonic() + 20
+        while not page and time.monotonic() < end:
+            try:
+                page = urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).read().decode()
+            except OSError:
+                time.sleep(0.05)
+        assert "Locust" in page
+        listening = subprocess.run(("ss", "-ltnH", f"sport = :{port}"), capture_output=True, text=True).stdout
+        assert f"127.0.0.1:{port}" in listening
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(10)
+        ports.release()

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from pytest_enterprise.load import recorder, records
+from pytest_enterprise.load.recorder import Recorder, kind_of
+
+
+def fire(recorder, *, start_time, response_time):
+    recorder.on_request(
+        request_type="GET", name="/", response_time=response_time, response_length=3, start_time=start_time, context={}
+    )
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    made = Recorder(tmp_path / "x")
+
+    def read():
+        made.flush()
+        return list(records.read(tmp_path / "x"))
+
+    yield made, read
+    made.close()
+
+
+def test_the_start_is_when_the_request_was_sent_not_when_it_was_told(recorded):
+    """An event that comes late, at the end of a with block, does not shift the request."""
+    made, read = recorded
+    began, wall = time.monotonic_ns(), time.time()
+    time.sleep(0.05)
+    fire(made, start_time=wall, response_time=10)
+    [request] = read()
+    assert abs(request.start - began) < 5e6
+    assert request.latency == 0.01
+
+
+def test_without_a_start_time_the_latency_tells_it(recorded):
+    """Clients that tell only a latency are taken to have ended now."""
+    made, read = recorded
+    now = time.monotonic_ns()
+    fire(made, start_time=None, response_time=100)
+    made.on_request("GET", "/", None, None)
+    first, second = read()
+    assert 0 <= first.start - (now - 100e6) < 50e6
+    assert second.latency == second.size == 0
+
+
+@pytest.mark.parametrize("step", [-3600, 3600])
+def test_a_step_of_the_wall_clock_does_not_move_requests(recorded, monkeypatch, step):
+    """Requests that began before a clock step, and those after it, keep their place on the monotonic clock."""
+    made, read = recorded
+    before, wall_before = time.monotonic_ns(), time.time()
+    time.sleep(0.02)
+    monkeypatch.setattr(recorder, "time_ns", lambda: time.time_ns() + step * 10**9)
+    fire(made, start_time=wall_before, response_time=20)
+    after, wall_after = time.monotonic_ns(), time.time() + step
+    fire(made, start_time=wall_after, response_time=0)
+    made.flush()
+    fire(made, start_time=time.time() + step, response_time=0)
+    first, second, third = read()
+    assert abs(first.start - before) < 10e6
+    assert abs(second.start - after) < 10e6
+    assert 0 <= third.start - second.start < 50e6
+
+
+class CatchResponseError(Exception):
+    pass
+
+
+class LocustBadStatusCode(Exception):
+    code = 404
+
+
+class RetriesExceeded(Exception):
+    original = TimeoutError("timed out")
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        (LocustBadStatusCode(), "HTTP 404"),
+        (RetriesExceeded(), "TimeoutError"),
+        (ConnectionRefusedError(111, "refused"), "ConnectionRefusedError"),
+        (CatchResponseError("task 123456 at 0x7f00 is wrong"), "task ... at ... is wrong"),
+        (CatchResponseError("x" * 500), "x" * 120),
+        (CatchResponseError(""), "check failed"),
+        ("plain text", "plain text"),
+    ],
+)
+def test_kinds_of_failure(failure, kind):
+    """Failures are few kinds, not one for each request."""
+    assert kind_of(failure) == kind
