@@ -79,15 +79,14 @@ def verdict_of_sabotage(
             f"{switch} broke {objective}, but the test passed: let what objectives.check() raises end the test",
         )
     if not failed:
-        state = f"was judged {named[0].outcome}" if named else "was not among what it judged"
         return SabotageOutcome(
             "survived",
-            f"the scenario passed with {switch} on; {objective} {state}{_told(named)}. Either the switch does not "
+            f"the scenario passed with {switch} on; {objective} {_state(named)}. Either the switch does not "
             "break what the scenario proves, or the scenario does not prove it",
         )
     if not named:
         known = sorted({verdict.objective for verdict in verdicts})
-        judged = nearest(objective, known) if known else "It had judged nothing yet."
+        judged = nearest(objective, known) if known else "It had judged nothing yet"
         return SabotageOutcome(
             "wrong", f"with {switch} on the test failed before {objective} was judged. {judged}{because}"
         )
@@ -95,10 +94,13 @@ def verdict_of_sabotage(
     instead = f"; what broke: {', '.join(others)}" if others else ""
     return SabotageOutcome(
         "wrong",
-        f"with {switch} on the test failed, but {objective} was judged {named[0].outcome}{_told(named)}{instead}. Name "
+        f"with {switch} on the test failed, but {objective} {_state(named)}{instead}. Name "
         f"the objective that the switch breaks, or make the load and the fault long enough to show it{because}",
     )
 
 
-def _told(verdicts: Sequence[Judged]) -> str:
-    return f" ({verdicts[0].detail})" if verdicts and verdicts[0].detail else ""
+def _state(verdicts: Sequence[Judged]) -> str:
+    if not verdicts:
+        return "was not among what it judged"
+    words = "could not be judged" if verdicts[0].outcome == "not judged" else f"was judged {verdicts[0].outcome}"
+    return f"{words} ({verdicts[0].detail})" if verdicts[0].detail else words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -47,6 +48,10 @@ class Disturbance(Protocol):
     def began_ns(self) -> int | None: ...
     @property
     def ended_ns(self) -> int | None: ...
+
+
+_STOPPING = 2_500_000_000
+"""The time, in ns, that users get to end their last request, with some to spare."""
 
 
 class ObjectiveBroken(AssertionError):
@@ -97,6 +102,7 @@ class Objectives:
         ``load`` and ``faults`` are those to judge by; without them, those watched. Returns the verdicts. Raises
         ObjectiveBroken, ObjectiveNotJudged; ConfigurationError for what cannot be judged at all.
         """
+        __tracebackhide__ = True  # pytest then shows the test's own line
         if not objectives:
             raise ConfigurationError("objectives.check() was given no objective, so it would prove nothing")
         loads = self._loads if load is None else list(load) if isinstance(load, Sequence) else [load]
@@ -113,7 +119,9 @@ class Objectives:
             self._emit("objective.judged", **verdict.event(self._test))
         bad = [verdict for verdict in found if verdict.outcome != "held"]
         if bad:
-            again = f"pytest '{self._test}'" + ("" if self._seed is None else f" --enterprise-seed={self._seed}")
+            again = f"pytest {shlex.quote(self._test)}" + (
+                "" if self._seed is None else f" --enterprise-seed={self._seed}"
+            )
             message = explain(bad, windows, span[0] if span else None, total=len(found), seed=self._seed, again=again)
             broken = any(verdict.outcome == "broken" for verdict in bad)
             raise (ObjectiveBroken if broken else ObjectiveNotJudged)(message, bad)
@@ -143,11 +151,26 @@ def _window(fault: Window | Disturbance) -> Window:
 
 
 def _recorded(loads: Sequence[Traffic]) -> tuple[list[Request], tuple[int, int] | None]:
-    """All requests, and the time in which loads ran: to the last request's end while one still does."""
-    requests = [request for load in loads for request in load.records()]
-    if not requests:
+    """All requests, and the time in which users made them."""
+    requests: list[Request] = []
+    spans = []
+    for load in loads:
+        made = load.records()
+        requests += made
+        if made:
+            began = min(request.start for request in made)
+            spans.append((min(load.started or began, began), _last(made, load.stopped)))
+    if not spans:
         return [], None
-    first = min(request.start for request in requests)
-    last = max(request.end for request in requests)
-    stopped = max(load.stopped for load in loads)
-    return requests, (min([first, *(load.started for load in loads if load.started)]), max(last, stopped))
+    return requests, (min(began for began, _ in spans), max(ended for _, ended in spans))
+
+
+def _last(requests: Sequence[Request], stopped: int) -> int:
+    """When users were told to stop: from then on fewer and fewer are left, which is no silence of the system.
+
+    Users make requests until they are told to, so it is where the last one started, but no longer before the end of the
+    load than stopping takes: users who all hang start nothing.
+    """
+    if not stopped:
+        return max(request.end for request in requests)
+    return max(max(request.start for request in requests), stopped - _STOPPING)

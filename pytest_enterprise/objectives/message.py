@@ -22,10 +22,12 @@ def explain(
     again: str,
 ) -> str:
     """The message for ``verdicts``, those of ``total`` that did not hold; ``began_ns`` is the load's start."""
-    lines = [f"{len(verdicts)} of {total} objective{'s' if total > 1 else ''} did not hold"]
-    for verdict in verdicts:
-        lines += ["", *_verdict(verdict, windows, began_ns)]
-    lines.append("")
+    ordered = sorted(verdicts, key=lambda verdict: verdict.outcome != "broken")
+    lines = [f"{len(verdicts)} of {total} objectives did not hold: {', '.join(v.objective for v in ordered)}", ""]
+    if total == 1:
+        lines = []
+    for verdict in ordered:
+        lines += [*_verdict(verdict, windows, began_ns), ""]
     if seed is not None:
         lines.append(f"seed {seed}")
     lines.append(f"again: {again}")
@@ -37,7 +39,7 @@ def _verdict(verdict: Verdict, windows: Sequence[Window], began_ns: int | None) 
     lines = [f"{verdict.objective}: {headline(verdict)}", f"  {verdict.detail}" if verdict.detail else ""]
     if window:
         lines.append(f"  {verdict.phase} {window.label} ({window.fault_id}){_when(window, began_ns)}")
-    elif verdict.samples and verdict.worst:
+    elif verdict.worst:
         lines.append(f"  {verdict.phase} load")
     if verdict.worst:
         lines.append("  worst requests:")
@@ -47,11 +49,13 @@ def _verdict(verdict: Verdict, windows: Sequence[Window], began_ns: int | None) 
 
 def headline(verdict: Verdict) -> str:
     """The outcome in one line: ``broken: 97.4 % (96.1 % to 98.3 %), limit at least 99.5 %, 612 samples``."""
-    text = f"{verdict.outcome}: {quantity(verdict.value, verdict.unit)}"
-    if verdict.interval and verdict.value is not None:
-        text += f" ({between(verdict.interval, verdict.unit)})"
+    text: str = verdict.outcome
+    if verdict.value is not None:
+        text += f": {quantity(verdict.value, verdict.unit)}"
+        if verdict.interval:
+            text += f" ({between(verdict.interval, verdict.unit)})"
     text += f", limit {_WORDS[verdict.comparison]} {quantity(verdict.limit, verdict.unit)}"
-    return f"{text}, {verdict.samples:,} sample{'' if verdict.samples == 1 else 's'}"
+    return f"{text}, {verdict.samples:,} samples" if verdict.samples > 1 else text
 
 
 def _when(window: Window, began_ns: int | None) -> str:

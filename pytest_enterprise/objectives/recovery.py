@@ -57,7 +57,7 @@ def moments(requests: Iterable[Request], since: int, until: int, latency: float 
         good = not request.error and (latency is None or request.latency <= latency)
         if good and since <= request.start and request.end <= until:
             found.append(Moment(request.end, True, request))
-        elif not good and since <= request.end and request.start <= until:
+        elif not good and since <= request.end and max(request.start, since) <= until:
             found.append(Moment(max(request.start, since), False, request))
     found.sort(key=lambda moment: (moment.at, moment.good))
     return found
@@ -128,6 +128,10 @@ class Recovery(Objective):
     def bound(self) -> Bound:
         return Bound(self.within, "<=", "s")
 
+    @property
+    def _origin(self) -> str:
+        return "start" if self.since == "begin" else "end"
+
     def judge(self, observed: Observed, window: Window | None) -> Verdict:
         if window is None:
             return self.nothing(observed, window)
@@ -148,7 +152,7 @@ class Recovery(Objective):
         value = (found[where.recovered].at - since) / 1e9
         before = (found[where.recovered - 1].at - since) / 1e9 if where.recovered else 0.0
         bad = sum(1 for m in found if not m.good)
-        detail = f"served again {value:.3f} s after its {self.since}, not yet at {before:.3f} s"
+        detail = f"served again {value:.3f} s after the fault's {self._origin}, not yet at {before:.3f} s"
         detail += f"; {bad:,} requests not served" if bad else "; no request failed or was late"
         after = len(found) - where.recovered
         interval = (before, value)
@@ -165,7 +169,7 @@ class Recovery(Objective):
         if not observed.endpoint(self.endpoint):
             return self.nothing(observed, window)
         why = (
-            f"no request in the {max(until - since, 0) / 1e9:.1f} s from the {self.since} of {window.label} to the "
+            f"no request in the {max(until - since, 0) / 1e9:.1f} s from the {self._origin} of {window.label} to the "
             "load's end or the next fault: let the load run on"
         )
         return self.verdict(window, "not judged", None, 0, why)
@@ -189,16 +193,15 @@ class Recovery(Objective):
         not_before = ((found[following].at if following < len(found) else until) - since) / 1e9
         seconds = (until - since) / 1e9
         if not_before > self.within:
-            detail = (
-                f"not served again in the {seconds:.1f} s after its {self.since}, certainly not for {not_before:.3f} s"
-            )
+            detail = f"not served again in the {seconds:.1f} s after the fault's {self._origin}"
+            detail += f", certainly not for {not_before:.3f} s"
             if any(m.good for m in found[:following]):
                 detail += ", or not for good"
             return self.verdict(window, "broken", None, len(found), detail, worst=_worst(found))
         detail = (
-            f"only {len(found):,} requests in {seconds:.1f} s after its {self.since}, before the load ended or the "
-            f"next fault began; {self.sustained:g} s with {_stretch(self.availability):,} requests are needed after "
-            "recovery: let the load run on, or use more users"
+            f"only {len(found):,} requests in {seconds:.1f} s after the fault's {self._origin}, before the load "
+            f"ended or the next fault began; {self.sustained:g} s with {_stretch(self.availability):,} "
+            "requests are needed after recovery: let the load run on, or use more users"
         )
         return self.verdict(window, "not judged", None, len(found), detail, worst=_worst(found))
 

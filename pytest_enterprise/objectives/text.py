@@ -16,8 +16,7 @@ def quantity(value: float | None, unit: str) -> str:
     if not math.isfinite(value):
         return "unbounded"
     if unit == "share":
-        # Down, never up: 99.9996 % must not read as 100 %.
-        return f"{math.floor(round(value * 1e6, 3)) / 1e4:.10g} %"
+        return f"{_percent(value)} %"
     if unit == "s":
         return f"{value:.3f} s"
     number = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
@@ -33,13 +32,17 @@ def between(interval: tuple[float, float], unit: str) -> str:
 
 
 def errors(requests: Iterable[Request], most: int = 4) -> str:
-    """What failed how often, the commonest first: ``HTTP 503 40 times, ReadTimeout 7 times``; empty for no failure."""
+    """What failed how often, the commonest first: ``40 × HTTP 503, 7 × ReadTimeout``; empty for no failure."""
     counts = Counter(r.error for r in requests if r.error)
-    told = [f"{error} {_times(count)}" for error, count in counts.most_common(most)]
+    told = [f"{count:,} × {error}" for error, count in counts.most_common(most)]
     if len(counts) > most:
         told.append(f"{len(counts) - most} other kinds")
     return ", ".join(told)
 
 
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count:,} times"
+def _percent(share: float) -> str:
+    """Two decimals, and as many more as tell it from 100; cut off, since 99.9996 % must not read as 100 %."""
+    left = 100 - share * 100
+    decimals = 2 if left < 1e-9 else max(2, 1 - math.floor(math.log10(left)))
+    scale = 10**decimals
+    return f"{math.floor(round(share * 100 * scale, 3)) / scale:.10g}"
