@@ -55,6 +55,7 @@ class Traffic:
         self._changed = threading.Condition()
         self._reason = ""
         self._error = ""
+        self._mistake = ""
         self._closed = False
         self._listener: threading.Thread | None = None
         self._announced = False
@@ -194,7 +195,7 @@ class Traffic:
                     self._take(event)
                     self._changed.notify_all()
         with self._changed:
-            if not self._reason and not self._error and not self._closed:
+            if not self._reason and not self._mistake and not self._closed:
                 self._error = f"load {self.id} died"
             self._changed.notify_all()
 
@@ -203,7 +204,7 @@ class Traffic:
         if kind == "ready":
             self.started = event["t"]
         elif kind == "error":
-            self._error = event["message"]
+            self._mistake = event["message"]
         else:
             self.requests, self.failures = event["requests"], event["failures"]
             self.active_users = event["users"]
@@ -218,6 +219,8 @@ class Traffic:
     def _check(self) -> None:
         if self._process is None:
             raise LoadFailed("this load has not been begun; use it in a with block, or call begin()")
+        if self._mistake:
+            raise ConfigurationError(f"{self._mistake}{self._last_lines()}")
         if self._error:
             status = ""
             if self._error.endswith("died"):
@@ -256,10 +259,10 @@ class Traffic:
         self._closed = True
         assert self._process.stdin is not None
         try:
-            if not self._reason:
-                self._process.kill()
-            else:
+            if self._reason or self._error or self._mistake:  # it is leaving by itself
                 self._process.wait(5)
+            else:
+                self._process.kill()
         except subprocess.TimeoutExpired:
             self._process.kill()
         try:

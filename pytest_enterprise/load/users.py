@@ -9,7 +9,7 @@ from typing import Any
 
 import gevent.ssl
 from geventhttpclient.url import URL
-from locust import FastHttpUser, constant_throughput, events
+from locust import FastHttpUser, events
 from locust.user.task import LOCUST_STATE_STOPPING
 
 from pytest_enterprise.load.recorder import Recorder
@@ -57,7 +57,8 @@ class EnterpriseUser(FastHttpUser):
         # geventhttpclient repeats a GET on a new connection up to size + 1 times when the server closes the old one,
         # and reports the last try alone. A user here sees, and records, what happened.
         self.client.client.clientpool.get_client(URL(self.client.base_url or ""))._connection_pool.size = -1  # noqa: SLF001
-        self._pace = constant_throughput(self.option("rate") or self.rate)
+        self._period = 1 / (self.option("rate") or self.rate)
+        self._due = 0.0
 
     def option(self, name: str, default: Any = None) -> Any:
         """An option of the locustfile, from the command line or from ``options`` of the ``load`` fixture."""
@@ -70,11 +71,14 @@ class EnterpriseUser(FastHttpUser):
 
     def on_start(self) -> None:
         """Wait for the user's own phase; call it first (``super().on_start()``) when you override it."""
-        time.sleep(self.random.random() / (self.option("rate") or self.rate))
-        self._cp_last_run = time.perf_counter()
+        self._due = time.perf_counter() - self.random.random() * self._period
+        self.wait()  # type: ignore[no-untyped-call]
 
     def wait_time(self) -> float:
-        return float(self._pace(self))
+        """Until a period after the last task was due; not at all when that is past, and then nothing is caught up."""
+        now = time.perf_counter()
+        self._due = max(self._due + self._period, now)
+        return self._due - now
 
     def acknowledged(self, key: str, *, status: str = "ok", **facts: Any) -> None:
         """Note what is known of the operation ``key``: ``ok`` (the server said it is done), ``fail`` (it said no) or

@@ -95,6 +95,16 @@ def test_the_number_of_users_can_change(serve, load, locustfile):
             assert traffic.active_users == count
 
 
+def test_users_keep_their_pace_each_in_its_own_phase(serve, load, locustfile):
+    """Each user starts a task once per period, and users that were spawned at once do not send together."""
+    with load(locustfile(rate=4), users=8, host=serve().url) as traffic:
+        traffic.run_for(2)
+    records = traffic.records()
+    assert 40 <= len(records) <= 72
+    quarters = sorted((r.start - traffic.started) // 10**6 % 250 for r in records)
+    assert quarters[-1] - quarters[0] > 60
+
+
 def test_it_ends_by_itself_after_its_seconds(serve, load, locustfile):
     """With seconds=, the load is over after so long, and wait() returns then."""
     with load(locustfile(), users=2, host=serve().url, seconds=0.5) as traffic:
@@ -169,7 +179,7 @@ class Reader(EnterpriseUser):
     with load(locustfile(text), users=1, host=server.url, options={"page": "seven", "rate": 50}) as traffic:
         traffic.wait_for_requests(2)
     assert set(server.counts) == {"GET /seven"}
-    with pytest.raises(LoadFailed, match=r"no option 'pages'.*Did you mean 'page'"):
+    with pytest.raises(ConfigurationError, match=r"no option 'pages'.*Did you mean 'page'"):
         load(locustfile(text), users=1, host=server.url, options={"pages": 1}).begin()
 
 
@@ -212,7 +222,7 @@ class Slow(HttpUser):
         traffic.wait_for_requests(3)
     assert {r.name for r in traffic.records()} == {"GET /slow"}
     assert traffic.requests == server.total
-    with pytest.raises(LoadFailed, match=r"no user class 'Fats'.*Did you mean 'Fast'"):
+    with pytest.raises(ConfigurationError, match=r"no user class 'Fats'.*Did you mean 'Fast'"):
         load(locustfile(text), users=2, host=server.url, user_classes=["Fats"]).begin()
 
 
@@ -273,7 +283,7 @@ def test_a_test_that_fails_keeps_its_own_error(serve, load, locustfile):
 
 def test_waiting_in_vain_for_requests_is_told(serve, load, locustfile):
     """wait_for_requests says what there was instead."""
-    with load(locustfile(rate=1), users=1, host=serve("hang").url) as traffic:
+    with load(locustfile(rate=0.001), users=1, host=serve().url) as traffic:
         with pytest.raises(LoadFailed, match=r"did not make 5 requests within 0.3 s: 0 requests, 0 failed"):
             traffic.wait_for_requests(5, timeout=0.3)
 
@@ -378,6 +388,20 @@ def test_what_cannot_be_is_refused_before_anything_starts(run, locustfile, monke
     assert not (run.directory / "load").exists()
 
 
+def test_defaults_of_the_fixture_are_used(run, locustfile, serve):
+    """The fixture's own locustfile, host and link are taken when a test names none."""
+    from pytest_enterprise.load.generator import Load
+
+    server, path = serve(), locustfile()
+    load = Load(run, "t", path.name, lambda: server.url + "/", root=path.parent, link_of=lambda host: f"to {host}")
+    with load(users=1) as traffic:
+        traffic.wait_for_requests(1)
+    assert load.all == (traffic,)
+    [started] = [e for e in events.read(run.directory) if e["kind"] == "load.started"]
+    assert started["link"] == f"to {server.url}"
+    assert started["locustfile"] == str(path)
+
+
 def test_a_syntax_error_is_shown_with_file_line_and_text(load, locustfile):
     """A locustfile that does not compile is refused with the line that is wrong."""
     path = locustfile("import locust\nclass Visitor(:\n    pass\n")
@@ -402,7 +426,7 @@ def test_a_syntax_error_is_shown_with_file_line_and_text(load, locustfile):
 def test_a_locustfile_that_cannot_be_used_is_told(load, locustfile, run, text, message):
     """What goes wrong when the locustfile is imported is told by begin(), and nothing is left."""
     traffic = load(locustfile(text), users=1, host="http://127.0.0.1:1")
-    with pytest.raises(LoadFailed, match=message):
+    with pytest.raises(ConfigurationError, match=message):
         traffic.begin()
     assert gone(traffic._process.pid)
     assert not [e for e in events.read(run.directory) if e["kind"].startswith("load.")]
@@ -418,7 +442,9 @@ def test_without_locust_the_way_out_is_told(load, locustfile, monkeypatch):
 def test_locust_is_never_imported_by_the_parent():
     """The parent's side of a load imports neither Locust nor gevent."""
     program = (
-        "import sys, pytest_enterprise.load.generator, pytest_enterprise.load.command\n"
-        "print([m for m in sys.modules if m.partition('.')[0] in ('locust', 'gevent', 'requests', 'asyncio')])"
+        "import sys\nbefore = set(sys.modules)\n"
+        "import pytest_enterprise.load.generator, pytest_enterprise.load.command\n"
+        "new = {m.partition('.')[0] for m in set(sys.modules) - before}\n"
+        "print(sorted(new & {'locust', 'gevent', 'requests', 'asyncio'}))"
     )
     assert subprocess.run((sys.executable, "-c", program), capture_output=True, text=True).stdout == "[]\n"
