@@ -200,6 +200,21 @@ def test_without_a_fault(stream):
     assert one(Recovery(within=3.0), stream(20)).outcome == "not judged"
 
 
+def test_what_fails_at_the_very_end_is_part_of_the_last_full_stretch():
+    """A burst of failures too close to the end to have a stretch of its own is not lost."""
+    dummy = Request(0, 0.0, "a", "", 0)
+    found = [Moment(at, True, dummy) for at in (*range(0, 18, 2), 21)]
+    assert find(found, 30, 0.5, 10).recovered == 0
+    assert find([*found, *(Moment(28, False, dummy) for _ in range(20))], 30, 0.5, 10).recovered is None
+
+
+def test_a_fault_at_the_very_start_of_the_load(stream, window):
+    """Where there is nothing before the fault, the whole load tells whether it is dense enough."""
+    requests = [r._replace(start=r.start + S // 2) for r in stream(10, bad=lambda at: at < 1)]
+    assert one(Recovery(within=3.0), requests, window(0.4, 2), span=(0, 11 * S)).value == pytest.approx(1.11)
+    assert one(Recovery(within=3.0), requests, window(-1, 2), span=(0, 11 * S)).value == pytest.approx(2.51)
+
+
 def reference(found, until, share, sustained, stretch):
     """The definition, word for word, without any thought of speed."""
 
@@ -226,7 +241,7 @@ def reference(found, until, share, sustained, stretch):
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 60), st.booleans()), max_size=40),
+    st.lists(st.tuples(st.integers(0, 60), st.sampled_from([True, True, True, True, False])), max_size=40),
     st.integers(60, 80),
     st.sampled_from([(0.5, 2), (0.75, 4), (0.8, 5), (0.9, 10)]),
     st.integers(1, 30),
