@@ -18,6 +18,9 @@ REQUEST_TIMEOUT = 10.0
 """Seconds from the first byte of a request to its last."""
 IDLE_TIMEOUT = 120.0
 
+LINGER = 2.0
+"""Seconds that a connection is kept after the last answer, for a client that still sends."""
+
 
 @dataclass
 class Request:
@@ -62,7 +65,7 @@ class _Conversation(asyncio.Protocol):
         self._server = server
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
-        self._queue: deque[tuple[Request, bool]] = deque()
+        self._queue: deque[tuple[Request | Response, bool]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._ending = False
@@ -72,6 +75,7 @@ class _Conversation(asyncio.Protocol):
         self._target = b""
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
+        self._in_head = True
         self._head_size = 0
         self._body_size = 0
 
@@ -95,7 +99,11 @@ class _Conversation(asyncio.Protocol):
             return
         try:
             self._parser.feed_data(data)
+            self._grow_head(len(data))
+        except _TooLarge as error:
+            self._refuse(413, str(error))
         except httptools.HttpParserUpgrade:
+            self._queue.pop()  # it counts as a complete request
             self._refuse(400, "upgrades are not supported")
         except httptools.HttpParserError as error:
             if isinstance(error.__context__, _TooLarge):
@@ -109,13 +117,17 @@ class _Conversation(asyncio.Protocol):
         self._deadline = self._loop.call_later(seconds, self._transport.abort)
 
     def _refuse(self, status: int, reason: str) -> None:
-        """Answer, then read on for a moment without keeping anything, so that the answer is not lost to a reset."""
+        """Answer what came before, then this, and then nothing more."""
         self._ending = True
-        text = Response(status, reason.encode() + b"\n", "text/plain; charset=utf-8")
-        self._transport.write(text.render(keep_alive=False))
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-        self._expire_in(2.0)
+        self._queue.append((Response(status, reason.encode() + b"\n", "text/plain; charset=utf-8"), False))
+        self._begin_answering()
+
+    def _begin_answering(self) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+        if self._task is None:
+            self._transport.pause_reading()
+            self._task = self._loop.create_task(self._answer())
 
     # From the parser.
 
@@ -124,19 +136,20 @@ class _Conversation(asyncio.Protocol):
         self._expire_in(REQUEST_TIMEOUT)
 
     def on_url(self, url: bytes) -> None:
-        self._grow_head(len(url))
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._grow_head(len(name) + len(value))
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def _grow_head(self, size: int) -> None:
-        self._head_size += size
-        if self._head_size > MAX_HEAD:
-            raise _TooLarge(f"the request's head is beyond {MAX_HEAD} bytes")
+        """Count what came while a head is not complete; the parser keeps it without a limit of its own."""
+        if self._in_head:
+            self._head_size += size
+            if self._head_size > MAX_HEAD:
+                raise _TooLarge(f"the request's head is beyond {MAX_HEAD} bytes")
 
     def on_headers_complete(self) -> None:
+        self._in_head = False
         length = self._headers.get("content-length", "")
         if length.isdigit() and int(length) > MAX_BODY:
             raise _TooLarge(f"a body of {length} bytes is beyond the limit of {MAX_BODY}")
@@ -157,25 +170,28 @@ class _Conversation(asyncio.Protocol):
             b"".join(self._body),
         )
         self._queue.append((request, self._parser.should_keep_alive()))
-        if self._deadline:
-            self._deadline.cancel()
-        if self._task is None:
-            self._transport.pause_reading()
-            self._task = self._loop.create_task(self._answer())
+        self._begin_answering()
 
     async def _answer(self) -> None:
         while self._queue:
-            request, keep_alive = self._queue.popleft()
-            response = await self._server.handle(request)
+            item, keep_alive = self._queue.popleft()
+            response = item if isinstance(item, Response) else await self._server.handle(item)
             if self._transport.is_closing():
                 return
             self._transport.write(response.render(keep_alive=keep_alive))
             if not keep_alive:
-                self._transport.close()
+                self._finish()
                 return
         self._task = None
         self._transport.resume_reading()
         self._expire_in(IDLE_TIMEOUT)
+
+    def _finish(self) -> None:
+        """Hang up; read on for a moment without keeping anything, so that the answer is not lost to a reset."""
+        self._ending = True
+        self._transport.write_eof()
+        self._transport.resume_reading()
+        self._expire_in(LINGER)
 
     def abort(self) -> None:
         self._transport.abort()

@@ -59,7 +59,7 @@ class Timers:
         if self._fd < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create failed")
         self._heap: list[Timer] = []
-        self._armed = 0
+        self._armed = -1
         self._order = 0
         self._loop = loop
         loop.add_reader(self._fd, self._fire)
