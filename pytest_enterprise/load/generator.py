@@ -298,6 +298,18 @@ class Traffic:
         except LoadFailed as failed:
             error.add_note(str(failed))
 
+    async def __aenter__(self) -> Traffic:
+        import asyncio
+
+        return await asyncio.to_thread(self.begin)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        import asyncio
+
+        await asyncio.to_thread(self.__exit__, kind, error, at)
+
 
 class Load:
     """Makes loads for one test. Call it: ``with load("loadtests/my_service.py", users=30) as traffic:``."""

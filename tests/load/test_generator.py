@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -400,6 +401,18 @@ def test_defaults_of_the_fixture_are_used(run, locustfile, serve):
     [started] = [e for e in events.read(run.directory) if e["kind"] == "load.started"]
     assert started["link"] == f"to {server.url}"
     assert started["locustfile"] == str(path)
+
+
+def test_asynchronous_tests_can_use_a_load(serve, load, locustfile):
+    """`async with` keeps the event loop free while a load begins and ends."""
+
+    async def use():
+        async with load(locustfile(), users=1, host=serve().url) as traffic:
+            while not traffic.requests:
+                await asyncio.sleep(0.05)
+        return traffic
+
+    assert asyncio.run(asyncio.wait_for(use(), 20)).finished
 
 
 def test_a_syntax_error_is_shown_with_file_line_and_text(load, locustfile):
