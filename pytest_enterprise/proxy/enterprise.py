@@ -10,7 +10,8 @@ from pytest_enterprise.proxy import values
 from pytest_enterprise.proxy.address import BadAddress
 from pytest_enterprise.proxy.control import ApiError, Router, bad_body, new_toxic, proxy_view, start, success
 from pytest_enterprise.proxy.http import Response
-from pytest_enterprise.proxy.link import BindFailed, Link
+from pytest_enterprise.proxy.link import Link
+from pytest_enterprise.proxy.listener import BindFailed
 from pytest_enterprise.proxy.toxics import KINDS
 from pytest_enterprise.proxy.toxics.base import Toxic
 

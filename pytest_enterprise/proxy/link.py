@@ -3,38 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import socket
 from typing import Any
 
-from pytest_enterprise.proxy.address import BadAddress, HostPort, literal, resolve
+from pytest_enterprise.proxy.address import BadAddress, literal, resolve
+from pytest_enterprise.proxy.listener import Listener
 from pytest_enterprise.proxy.relay import Connection, Reactor
 from pytest_enterprise.proxy.toxics.base import Counters, Toxic
-
-BACKLOG = 4096
-_ACCEPTS_PER_TURN = 64
-_OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-
-
-class BindFailed(Exception):
-    """The listener could not be opened; worded as Toxiproxy's."""
-
-
-def bind(family: socket.AddressFamily, address: HostPort) -> socket.socket:
-    """A listening socket that does not block. Raises BindFailed."""
-    listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Accepted sockets inherit it, which saves a system call for each.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        listener.bind(tuple(address))
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        reason = os.strerror(error.errno or 0).lower()
-        raise BindFailed(f"listen tcp {address}: bind: {reason}") from None
-    return listener
 
 
 class Link:
@@ -52,7 +27,7 @@ class Link:
         self.refusals = 0
         self.resets = 0
         self._connections: dict[Connection, None] = {}
-        self._listener: socket.socket | None = None
+        self._listener: Listener | None = None
         self._counters: dict[str, Counters] = {}
         self._lookups: set[asyncio.Task[None]] = set()
         # What connections that are gone carried: received and sent, upstream first.
@@ -65,16 +40,13 @@ class Link:
         if self.enabled:
             return
         family, address = await resolve(self.reactor.loop, self.listen)
-        listener = bind(family, address)
-        self._listener = listener
-        self.listen = str(HostPort(*listener.getsockname()[:2]))
+        self._listener = Listener(self.reactor, family, address, self.take)
+        self.listen = str(self._listener.address)
         self.enabled = True
-        self.reactor.loop.add_reader(listener.fileno(), self._accept)
 
     def stop(self) -> None:
         """Refuse connections, and send FIN to those that are open."""
         if self._listener:
-            self.reactor.loop.remove_reader(self._listener.fileno())
             self._listener.close()
             self._listener = None
         self.enabled = False
@@ -86,32 +58,6 @@ class Link:
         for connection in connections:
             connection.close(reset=reset, counted=True)
         return len(connections)
-
-    def _accept(self) -> None:
-        listener = self._listener
-        for _ in range(_ACCEPTS_PER_TURN):
-            if listener is None or listener is not self._listener:
-                return
-            try:
-                client, _ = listener.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                if error.errno in _OUT_OF_DESCRIPTORS:
-                    self._rest(listener)
-                return
-            client.setblocking(False)
-            self.take(client)
-
-    def _rest(self, listener: socket.socket) -> None:
-        """Out of descriptors: leave the rest in the backlog for a while instead of spinning."""
-        self.reactor.loop.remove_reader(listener.fileno())
-
-        def resume() -> None:
-            if listener is self._listener:
-                self.reactor.loop.add_reader(listener.fileno(), self._accept)
-
-        self.reactor.timers.after(0.05, resume)
 
     def take(
         self,

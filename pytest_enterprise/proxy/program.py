@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_enterprise.proxy import metrics, values
-from pytest_enterprise.proxy.address import HostPort
+from pytest_enterprise.proxy.address import BadAddress, HostPort, resolve
 from pytest_enterprise.proxy.api import ToxiproxyApi
 from pytest_enterprise.proxy.collection import Collection
 from pytest_enterprise.proxy.control import ApiError, Router
@@ -89,8 +89,9 @@ async def serve(chosen: argparse.Namespace) -> None:
         if chosen.config:
             await configure(chosen.config, toxiproxy, enterprise)
         try:
-            address = await server.listen(chosen.host, chosen.port)
-        except (OSError, OverflowError) as error:
+            _, wanted = await resolve(loop, str(HostPort(chosen.host, chosen.port)))
+            address = await server.listen(*wanted)
+        except (OSError, BadAddress) as error:
             raise StartFailed(f"cannot listen on {chosen.host}:{chosen.port}: {error}") from None
         # What was loaded stays: the collector need not look at it again and again.
         gc.collect()

@@ -214,7 +214,7 @@ class Flow:
         elif how is Ending.RESET or self.other.broken:
             self.connection.close(reset=True)
         elif self.other.done:
-            self.connection.close()
+            self.connection.close(unread=False)
         else:
             with contextlib.suppress(OSError):
                 self.sink.shutdown(socket.SHUT_WR)
@@ -385,8 +385,11 @@ class Connection:
         """The flow that a toxic is about."""
         return self.flows[0 if toxic.upstream else 1]
 
-    def close(self, *, reset: bool = False, counted: bool = False) -> None:
-        """End both sides, with FIN or with RST; ``counted`` when a reset is our doing and not passed on."""
+    def close(self, *, reset: bool = False, counted: bool = False, unread: bool = True) -> None:
+        """End both sides, with FIN or with RST; ``counted`` when a reset is our doing and not passed on.
+
+        ``unread`` is false when both sides have ended already, so that nothing can be left to read.
+        """
         if self.over:
             return
         self.over = True
@@ -395,15 +398,15 @@ class Connection:
             flow.stop()
         for end in (self.client, self.server):
             if end is not None:
-                _hang_up(end, reset=reset)
+                _hang_up(end, reset=reset, unread=unread)
         self.owner.closed(self, reset=reset and counted)
 
 
-def _hang_up(end: socket.socket, *, reset: bool) -> None:
+def _hang_up(end: socket.socket, *, reset: bool, unread: bool) -> None:
     with contextlib.suppress(OSError):
         if reset:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
-        else:
+        elif unread:
             # Closing with unread data would send RST: read a little of it away first.
             end.shutdown(socket.SHUT_WR)
             for _ in range(_DRAIN_LIMIT):

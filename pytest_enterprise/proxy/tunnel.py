@@ -8,8 +8,9 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 
-from pytest_enterprise.proxy.address import HostPort, resolve
-from pytest_enterprise.proxy.link import Link, bind
+from pytest_enterprise.proxy.address import resolve
+from pytest_enterprise.proxy.link import Link
+from pytest_enterprise.proxy.listener import Listener
 from pytest_enterprise.proxy.relay import Reactor
 from pytest_enterprise.proxy.timers import Timer
 
@@ -39,20 +40,18 @@ class Tunnel:
         self.routes = routes
         """Target as in CONNECT, to the name of a link."""
         self._links = links
-        self._listener: socket.socket | None = None
+        self._listener: Listener | None = None
         self._waiting: dict[socket.socket, tuple[bytearray, Timer]] = {}
 
     async def start(self) -> None:
         """Bind and accept. Raises BadAddress, BindFailed."""
         family, address = await resolve(self.reactor.loop, self.listen)
-        self._listener = bind(family, address)
-        self.listen = str(HostPort(*self._listener.getsockname()[:2]))
-        self.reactor.loop.add_reader(self._listener.fileno(), self._accept)
+        self._listener = Listener(self.reactor, family, address, self._take)
+        self.listen = str(self._listener.address)
 
     def stop(self) -> None:
         """Listen no more; connections that were handed to a link are the link's."""
         if self._listener:
-            self.reactor.loop.remove_reader(self._listener.fileno())
             self._listener.close()
             self._listener = None
         for client in tuple(self._waiting):
@@ -62,13 +61,7 @@ class Tunnel:
     def describe(self) -> dict[str, object]:
         return {"name": self.name, "listen": self.listen, "routes": self.routes}
 
-    def _accept(self) -> None:
-        assert self._listener is not None
-        try:
-            client, _ = self._listener.accept()
-        except OSError:
-            return
-        client.setblocking(False)
+    def _take(self, client: socket.socket) -> None:
         timer = self.reactor.timers.after(HEAD_TIMEOUT, lambda: self._refuse(client, "408 Request Timeout", "too slow"))
         self._waiting[client] = (bytearray(), timer)
         self.reactor.loop.add_reader(client.fileno(), self._readable, client)
@@ -123,7 +116,6 @@ class Tunnel:
             self._refuse(client, "503 Service Unavailable", f"link {link.name} is disabled")
         else:
             self._forget(client)
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             link.take(
                 client,
                 early=early,

@@ -5,10 +5,13 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import hashlib
+import os
 import random
+import resource
 import socket
 import struct
 import time
+from pathlib import Path
 
 import pytest
 
@@ -154,3 +157,33 @@ def test_listens_on_the_address_asked_for_only(control, echo):
     assert host == "127.0.0.1"
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.2", port), timeout=5)
+
+
+def test_running_out_of_descriptors_passes_when_some_are_free_again(program, echo, wire, eventually):
+    """Connections beyond the limit are closed or wait; the program neither ends nor spins."""
+    started = program()
+    link = started.control.create(echo.address)
+    served = wire(link)
+    served.echo()
+    used = len(list(Path(f"/proc/{started.process.pid}/fd").iterdir()))
+    resource.prlimit(started.process.pid, resource.RLIMIT_NOFILE, (used + 5, used + 5))
+    with contextlib.ExitStack() as wires:
+        for _ in range(30):
+            wires.enter_context(socket.create_connection(link, timeout=10))
+        before = cpu_seconds(started.process.pid)
+        time.sleep(0.3)
+        assert cpu_seconds(started.process.pid) - before < 0.2
+        served.echo()
+
+    def works():
+        with contextlib.suppress(OSError), socket.create_connection(link, timeout=1) as client:
+            client.sendall(b"x")
+            return client.recv(1) == b"x"
+        return False
+
+    eventually(works)
+
+
+def cpu_seconds(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
