@@ -133,14 +133,54 @@ def test_many_connections_at_once(control, link):
         assert control.counters()["connections_open"] == 1000
 
 
-def test_a_disabled_link_ends_connections_with_fin_even_with_data_unread(control, link, wire):
-    """Bytes that the proxy has not read must not turn the FIN into a reset."""
+def test_a_disabled_link_ends_connections_with_fin_even_with_data_unread(control, link, wire, eventually):
+    """Bytes that the proxy has not read must not turn the FIN into a reset, which a later send would meet."""
     control.toxic("bandwidth", stream="upstream", rate=0)
     client = wire(link)
-    client.send(b"x" * 500_000)
+    client.send(b"x" * 150_000)
+    eventually(lambda: control.counters()["toxics"]["t"]["bytes"] > 65536)
     time.sleep(0.05)
     control.post("/proxies/link", {"enabled": False})
     assert client.read_all() == b""
+    client.send(b"y")
+
+
+@pytest.mark.parametrize("toxic", [None, "latency"])
+def test_an_end_comes_after_all_data(control, wire, serve, toxic):
+    """A server that hangs up while the client is slow to read has lost nothing, even what waits in the proxy."""
+    size = 8_000_000
+    link = control.create(serve(lambda connection: connection.sendall(b"x" * size)).address)
+    if toxic:
+        control.toxic(toxic, latency=100)
+    client = wire(link)
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    time.sleep(0.5)
+    assert len(client.read_all()) == size
+
+
+def test_a_client_that_dies_behind_backpressure_is_noticed_when_it_is_sent_to(control, wire, serve, eventually):
+    """The proxy does not read a client whose server does not read; the server's own data find the client gone."""
+    ended = []
+
+    def talk_without_reading(connection):
+        for _ in range(400):
+            time.sleep(0.02)
+            try:
+                connection.send(b"x")
+            except OSError:
+                ended.append(True)
+                return
+
+    link = control.create(serve(talk_without_reading).address)
+    client = wire(link)
+    client.socket.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        for _ in range(2000):
+            client.socket.send(b"x" * 65536)
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.socket.close()
+    eventually(lambda: ended, 7)
+    eventually(lambda: control.counters()["connections_open"] == 0)
 
 
 def test_toxics_are_kept_while_a_link_is_disabled(control, link, wire):

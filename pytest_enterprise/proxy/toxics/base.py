@@ -188,8 +188,6 @@ class Schedule(Stage):
 
     def put(self, due: int, item: bytes | Ending, *, came: int) -> None:
         """Pass ``item`` on at ``due``, or later when those before it are due later."""
-        if self._queue and self._queue[-1][0] > due:
-            due = self._queue[-1][0]
         self._queue.append((due, came, item))
         if not isinstance(item, Ending):
             self.hold(len(item))
