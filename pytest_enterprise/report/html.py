@@ -1,0 +1,123 @@
+"""``index.html`` of a run: one file that needs nothing else, for the screen and for paper, light and dark."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_enterprise.errors import ConfigurationError
+from pytest_enterprise.report import chart, words
+from pytest_enterprise.report.model import load_run
+from pytest_enterprise.report.parts import Load, RunReport, Scenario
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+_FEW = 8
+"""Scenarios up to which all of them are shown unfolded."""
+_INDENT = re.compile(r">\n\s*<")
+_NAME = "index.html"
+
+
+def write(directory: Path) -> Path:
+    """Make ``index.html`` from a run directory alone and return its path.
+
+    Raises ConfigurationError when Jinja2 is not installed, EnterpriseError when the directory holds no run.
+    """
+    return write_report(load_run(directory))
+
+
+def write_report(report: RunReport) -> Path:
+    """Make ``index.html`` in the report's directory and return its path."""
+    path = report.directory / _NAME
+    partial = path.with_suffix(".html.part")
+    partial.write_text(render(report), encoding="utf-8", errors="replace")
+    partial.replace(path)
+    return path
+
+
+def render(report: RunReport) -> str:
+    """The page as text."""
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError:
+        raise ConfigurationError(
+            "the HTML report needs Jinja2, which is not installed: pip install 'pytest-enterprise[report]', then "
+            f"pytest-enterprise report {report.directory}"
+        ) from None
+    environment = Environment(
+        loader=PackageLoader("pytest_enterprise.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        seconds=words.seconds, plain=words.plain, value=words.value, limit=words.limit, interval=words.interval,
+        proof=words.proof, short=words.short, milliseconds=milliseconds, identity=id,
+    )  # fmt: skip
+    environment.globals.update(
+        chart=_chart, count=words.count, phase=words.phase, fact=words.fact, marks=words.MARKS, tones=words.TONES
+    )
+    style = (Path(__file__).parent / "templates" / "style.css").read_text(encoding="utf-8")
+    page = environment.get_template("index.html.j2").render(
+        report=report,
+        headline=words.headline(report),
+        style=_safe(_squeezed(style) + chart.STYLE),
+        pattern=_safe(chart.PATTERN),
+        open=_open(report),
+        anchors=_anchors(report),
+        again=lambda test="": words.again(report, test),
+        answered=_answered(report),
+        shown=words.worst_first(report.scenarios) + words.worst_first(report.sabotaged),
+    )
+    return _INDENT.sub("><", page)
+
+
+def milliseconds(value: float | None) -> str:
+    """A latency in ms for tables: three significant digits below 100."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    shown = value * 1e3
+    return f"{shown:,.0f}" if shown >= 100 else f"{shown:.1f}" if shown >= 10 else f"{shown:.2f}"
+
+
+def _safe(text: str) -> Markup:
+    from markupsafe import Markup
+
+    return Markup(text)  # noqa: S704 - made by this package; what comes from a run is escaped in it
+
+
+def _squeezed(style: str) -> str:
+    """Without the spaces that only people need."""
+    return re.sub(r"\s*([{};:,>])\s*", r"\1", re.sub(r"/\*.*?\*/|\s+", " ", style, flags=re.DOTALL)).strip()
+
+
+def _chart(load: Load, scenario: Scenario) -> Markup:
+    return _safe(chart.render(load.recorded.timeline, scenario.faults)) if load.recorded.timeline else _safe("")
+
+
+def _anchors(report: RunReport) -> dict[int, str]:
+    """Where each test stands in the page, by its identity: the same test may have run twice."""
+    return {id(test): f"t{number}" for number, test in enumerate(report.tests, 1)}
+
+
+def _answered(report: RunReport) -> dict[str, Any]:
+    """Where the last run of each scenario stands, with and without its parameters."""
+    from pytest_enterprise.claims import base
+
+    anchors = _anchors(report)
+    found: dict[str, Any] = {}
+    for scenario in report.scenarios:
+        found[base(scenario.test)] = found[scenario.test] = anchors[id(scenario)]
+    return found
+
+
+def _open(report: RunReport) -> set[int]:
+    """The runs that are shown unfolded: all where they are few, else those that did not hold, up to a screenful."""
+    tests = [*report.scenarios, *report.sabotaged]
+    if len(tests) <= _FEW:
+        return {id(test) for test in tests}
+    return {id(test) for test in words.worst_first([test for test in tests if not test.good])[:_FEW]}

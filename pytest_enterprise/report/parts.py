@@ -1,0 +1,218 @@
+"""What a report is made of: a run as plain frozen data, with no trace of the files it was read from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pytest_enterprise.claims import Answer, ClaimAnswer
+from pytest_enterprise.report.traffic import Recorded
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worst:
+    """One of the requests that spoke most against an objective."""
+
+    start_ns: int
+    latency: float
+    """Seconds."""
+    name: str
+    error: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """An objective against what was found in one phase."""
+
+    objective: str
+    phase: str
+    """``before``, ``during``, ``after`` or ``whole``."""
+    fault: str | None
+    """The fault's id; None for the whole load and for facts."""
+    value: float | None
+    limit: float | None
+    comparison: str
+    """``<=`` or ``>=``."""
+    unit: str
+    outcome: str
+    """``held``, ``broken`` or ``not judged``."""
+    samples: int
+    detail: str
+    interval: tuple[float, float] | None
+    """Of 95 % confidence; the upper end may be infinite."""
+    worst: tuple[Worst, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """A disturbance and what is known of its effect."""
+
+    id: str
+    number: int
+    """1 for the first of its test."""
+    kind: str
+    target: str
+    targets: tuple[str, ...]
+    """The links or instances that it touched."""
+    settings: Mapping[str, Any]
+    began_ns: int
+    ended_ns: int | None
+    """None: it was never seen to end."""
+    proof: str
+    """``acted``, ``exercised`` or ``none``; empty when it was never seen to end."""
+    acted: bool
+    evidence: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind} {self.target}".strip()
+
+    @property
+    def seconds(self) -> float | None:
+        return None if self.ended_ns is None else (self.ended_ns - self.began_ns) / 1e9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """Traffic and what was recorded of it."""
+
+    id: str
+    locustfile: str
+    users: int | None
+    host: str
+    link: str
+    closed_loop: bool
+    seconds: float | None
+    """None: it was never seen to end."""
+    cpu_seconds: float | None
+    """What the generator took."""
+    recorded: Recorded
+    notes: tuple[str, ...]
+    """What was missing or does not fit together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sabotage:
+    """What one sabotaged run of a scenario showed."""
+
+    switch: str
+    objective: str
+    outcome: str
+    """``caught``, ``survived`` or ``wrong``."""
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One run of one test; a test that ran twice is there twice."""
+
+    test: str
+    """pytest's node id."""
+    title: str
+    suite: str
+    is_scenario: bool
+    """False for a test that has no claim."""
+    claim: str
+    controls: tuple[str, ...]
+    switch: str
+    """The sabotage switch that was on; empty: none."""
+    outcome: str
+    """pytest's: ``passed``, ``failed``, ``skipped``, ``error``; ``unfinished`` when its end was never seen."""
+    seconds: float | None
+    message: str
+    answer: Answer
+    reason: str
+    """Why it did not hold; empty when it did."""
+    judgements: tuple[Judgement, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    loads: tuple[Load, ...] = ()
+    sabotage: Sabotage | None = None
+
+    @property
+    def verdict(self) -> str:
+        """One word for tables: the answer, or for a sabotaged run what the sabotage showed."""
+        if self.switch:
+            return self.sabotage.outcome if self.sabotage else "not judged"
+        return self.answer if self.is_scenario else self.outcome
+
+    @property
+    def good(self) -> bool:
+        return self.verdict in ("held", "caught", "passed", "skipped")
+
+    def fault(self, id: str | None) -> Fault | None:
+        """The fault of that id."""
+        return next((fault for fault in self.faults if fault.id == id), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """An instance of a server, over all its starts."""
+
+    name: str
+    kind: str
+    runtime: str
+    version: str
+    starts: int
+    ready: tuple[float, ...]
+    """Seconds from each start to ready."""
+    cpu_seconds: float | None
+    failure: str
+    """Why it did not come up, with its last log lines; empty when it did."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """A connection through the fault proxy."""
+
+    name: str
+    listen: str
+    upstream: str
+    faults: int
+    """How many faults touched it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunReport:
+    """A run as its reports tell it."""
+
+    directory: Path
+    id: str
+    seed: int | None
+    commit: str
+    clean: bool | None
+    """Whether the work tree was; None: unknown."""
+    started: str
+    """ISO 8601, UTC."""
+    finished: str
+    """Empty when the run did not end in good order."""
+    seconds: float | None
+    exit_status: int | None
+    command: tuple[str, ...]
+    version: str
+    python: str
+    platform: str
+    cpus: int | None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    claims: tuple[ClaimAnswer, ...] = ()
+    tests: tuple[Scenario, ...] = ()
+    engines: tuple[Engine, ...] = ()
+    links: tuple[Link, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What was missing, cut short or could not be read."""
+
+    @property
+    def scenarios(self) -> tuple[Scenario, ...]:
+        """The runs of scenarios that were not sabotaged."""
+        return tuple(test for test in self.tests if test.is_scenario and not test.switch)
+
+    @property
+    def sabotaged(self) -> tuple[Scenario, ...]:
+        """The runs of scenarios that were."""
+        return tuple(test for test in self.tests if test.switch)
+
+    @property
+    def others(self) -> tuple[Scenario, ...]:
+        """Tests that prove no claim."""
+        return tuple(test for test in self.tests if not test.is_scenario and not test.switch)
