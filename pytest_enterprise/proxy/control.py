@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
@@ -17,7 +17,7 @@ from pytest_enterprise.proxy.http import Request, Response
 from pytest_enterprise.proxy.link import Link
 from pytest_enterprise.proxy.listener import BindFailed
 from pytest_enterprise.proxy.toxics import KINDS
-from pytest_enterprise.proxy.toxics.base import Toxic
+from pytest_enterprise.proxy.toxics.base import Stage, Toxic
 
 PLAIN = "text/plain; charset=utf-8"
 _NOSNIFF = {"X-Content-Type-Options": "nosniff"}
@@ -81,8 +81,11 @@ async def start(link: Link) -> None:
         raise ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, str(error)) from None
 
 
-def new_toxic(link: Link, document: Any) -> Toxic:
-    """A toxic from a client's JSON, not yet on the link. Raises ApiError in Toxiproxy's order of checks."""
+def new_toxic(link: Link, document: Any, *, fractions: bool = False) -> Toxic:
+    """A toxic from a client's JSON, not yet on the link. Raises ApiError in Toxiproxy's order of checks.
+
+    ``fractions`` allows them in fields of kind :attr:`Stage.fractional`.
+    """
     try:
         found = values.fields(document, _TOXIC_FIELDS)
     except values.BadValue as error:
@@ -101,12 +104,17 @@ def new_toxic(link: Link, document: Any) -> Toxic:
         kind=kind,
         stream=stream,
         toxicity=found.get("toxicity", 1.0),
-        attributes=attributes(kind.fields, found.get("attributes")),
+        attributes=attributes(fields_of(kind, fractions=fractions), found.get("attributes")),
         counters=link.counters_for(name),
     )
 
 
-def attributes(fields: Any, document: Any) -> dict[str, Any]:
+def fields_of(kind: type[Stage], *, fractions: bool) -> dict[str, type]:
+    """The attributes of a type of toxic and what each is read as."""
+    return {name: float if fractions and name in kind.fractional else read for name, read in kind.fields.items()}
+
+
+def attributes(fields: Mapping[str, type], document: Any) -> dict[str, Any]:
     """A toxic's attributes from JSON. Raises ApiError."""
     try:
         return values.fields(document, fields, within="attributes")

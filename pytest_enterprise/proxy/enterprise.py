@@ -8,7 +8,17 @@ from typing import Any
 
 from pytest_enterprise.proxy import values
 from pytest_enterprise.proxy.address import BadAddress
-from pytest_enterprise.proxy.control import ApiError, Router, bad_body, new_toxic, proxy_view, start, success
+from pytest_enterprise.proxy.control import (
+    ApiError,
+    Router,
+    bad_body,
+    fields_of,
+    new_toxic,
+    proxy_view,
+    start,
+    success,
+    toxic_view,
+)
 from pytest_enterprise.proxy.http import Response
 from pytest_enterprise.proxy.link import Link
 from pytest_enterprise.proxy.listener import BindFailed
@@ -50,12 +60,12 @@ def strict_toxic(link: Link, document: Any) -> Toxic:
     toxicity = found.get("toxicity", 1.0)
     if not 0 <= toxicity <= 1:
         raise ApiError(HTTPStatus.BAD_REQUEST, f"toxicity {toxicity} is a share; give a number from 0 to 1")
-    given = _strict(found.get("attributes"), dict(kind.fields), f"attributes of {kind.kind}")
+    given = _strict(found.get("attributes"), fields_of(kind, fractions=True), f"attributes of {kind.kind}")
     for name, value in given.items():
         if value < 0 or (kind.fields[name] is float and value > 1):
             limit = "from 0 to 1" if kind.fields[name] is float else "of 0 or more"
             raise ApiError(HTTPStatus.BAD_REQUEST, f"{kind.kind}: {name} is {value}; give a number {limit}")
-    return new_toxic(link, document)
+    return new_toxic(link, document, fractions=True)
 
 
 class EnterpriseApi:
@@ -69,6 +79,7 @@ class EnterpriseApi:
         add = self._router.add
         add("/enterprise/counters", GET=self.counters)
         add("/enterprise/proxies", POST=self.create)
+        add("/enterprise/proxies/{}/toxics", POST=self.add_toxic)
         add("/enterprise/proxies/{}/close", POST=self.close)
         add("/enterprise/tunnels", GET=self.tunnels, POST=self.put_tunnel)
 
@@ -95,6 +106,13 @@ class EnterpriseApi:
             await start(link)
         self._collection.links[name] = link
         return link
+
+    async def add_toxic(self, name: str, *, body: bytes) -> Response:
+        """As Toxiproxy's, but strict, and milliseconds may have fractions."""
+        link = self._router.link(name)
+        toxic = strict_toxic(link, _load(body))
+        link.add_toxic(toxic)
+        return success(toxic_view(toxic), HTTPStatus.CREATED)
 
     async def close(self, name: str, *, body: bytes) -> Response:
         link = self._router.link(name)

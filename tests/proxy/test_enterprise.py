@@ -168,3 +168,21 @@ def test_toxiproxy_python_gets_its_own_errors(client, echo):
         proxy.add_toxic(type="noop")
     with pytest.raises(toxiproxy.api.NotFound):
         proxy.destroy_toxic("absent")
+
+
+def test_a_toxic_of_our_own_interface_takes_fractions_of_milliseconds(control, echo, wire):
+    """Toxiproxy's interface, as Toxiproxy itself, refuses them."""
+    client = wire(control.create(echo.address))
+    wanted = {"type": "latency", "attributes": {"latency": 200.5}}
+    assert control.post("/proxies/link/toxics", wanted).status == 400
+    reply = control.post("/enterprise/proxies/link/toxics", wanted)
+    assert (reply.status, reply.json()["attributes"]) == (201, {"latency": 200.5, "jitter": 0})
+    assert client.echo() >= 0.2005
+
+
+def test_a_toxic_of_our_own_interface_is_checked(control):
+    control.create("127.0.0.1:9")
+    wanted = {"type": "latency", "attributes": {"latency": -0.5}}
+    assert control.post("/enterprise/proxies/link/toxics", wanted).status == 400
+    assert control.post("/enterprise/proxies/absent/toxics", wanted).status == 404
+    assert control.get("/proxies/link/toxics").json() == []

@@ -107,6 +107,8 @@ class Stage:
     kind: ClassVar[str]
     fields: ClassVar[Mapping[str, type]] = {}
     """Attributes and their types: ``int``, or ``float`` for shares."""
+    fractional: ClassVar[frozenset[str]] = frozenset()
+    """Those of the ``int`` fields that our own interface takes as fractions too; Toxiproxy's does not."""
     resets: ClassVar[bool] = False
     """Whether connections opened under it end with a reset."""
     capacity: int = 65536

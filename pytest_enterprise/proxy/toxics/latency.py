@@ -13,6 +13,7 @@ class Latency(Schedule):
 
     kind = "latency"
     fields: ClassVar = {"latency": int, "jitter": int}
+    fractional = frozenset(fields)
     # What is on the wire at once: 8 MiB carries 80 MB/s at 100 ms.
     capacity = 8 << 20
 
@@ -25,8 +26,8 @@ class Latency(Schedule):
             self._random = self.carrier.randomness(f"{self.toxic.name}/jitter")
 
     def _delay(self) -> int:
-        delay: int = self.setting("latency") * MS
-        jitter: int = self.setting("jitter") * MS
+        delay: int = round(self.setting("latency") * MS)
+        jitter: int = round(self.setting("jitter") * MS)
         if jitter and self._random:
             delay += round(self._random.uniform(-jitter, jitter))
         return max(0, delay)
