@@ -8,26 +8,28 @@ differ in width and dash and carry their name, failures are hatched.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from itertools import pairwise
 from typing import NamedTuple
 
 from pytest_enterprise.report.parts import Fault
+from pytest_enterprise.report.scales import round_ticks, scale
 from pytest_enterprise.report.traffic import Bucket, Timeline, runs
 
 LEFT, RIGHT, WIDTH = 62, 58, 820
 """Of the picture; the plot lies between the margins."""
 PLOT = WIDTH - LEFT - RIGHT
-_LATENCY, _RATE = 170, 84
-"""Heights of the two panels."""
-_BETWEEN, _TITLE, _ROW, _FOOT = 34, 20, 16, 36
+FOOT = 170
+"""Of the latency panel, whose top is at 0; the labels of the faults and the heading stand above it."""
+RATE_TOP, RATE_FOOT = 204, 288
+"""Of the panel with the rates."""
+BOTTOM = 324
+_TITLE, _ROW = 20, 16
 _ROWS = 4
 """Rows of band labels; faults that find no room there are told by the table alone."""
 _CHARACTER = 6.3
 """Units that one character of a label takes at most, on average."""
-_SPREAD = 30.0
-"""Ratio of the highest to the lowest latency from which on only a logarithmic scale shows both."""
 
 STYLE = (
     "svg.ch{font:11px system-ui,sans-serif;font-variant-numeric:tabular-nums}"
@@ -36,16 +38,28 @@ STYLE = (
     ".ch .p50,.ch .p95,.ch .p99{stroke:var(--line);stroke-linejoin:round;stroke-linecap:round}"
     ".ch .p50{stroke-width:1}.ch .p95{stroke-width:1.4;stroke-dasharray:4 3}.ch .p99{stroke-width:2.2}"
     ".ch .ok{fill:var(--area);stroke:var(--line)}.ch .no{fill:url(#hatch);stroke:var(--bad)}"
-    ".ch .h{font-weight:600}.ch text.no{fill:var(--bad);stroke:none;font-weight:600}.ch text.ok{stroke:none}"
+    ".ch .y{text-anchor:end}.ch .m{text-anchor:middle}.ch .h{font-weight:600}"
+    ".ch .f{paint-order:stroke;stroke:var(--paper);stroke-width:3px}"
 )
-"""For the page; needs the colours --ink --soft --rule --band --edge --line --area --bad."""
-PATTERN = (
+"""For the page; needs the colours --paper --ink --soft --rule --band --edge --line --area --bad."""
+SHARED = (
     '<pattern id="hatch" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
     '<path d="M0 0V5" style="stroke:var(--bad);stroke-width:2.4"/></pattern>'
+    f'<g id="frame" class="ch"><text class="h" x="{LEFT}" y="{RATE_TOP - 6}">sent, requests per second</text>'
+    f'<path class="ok" d="M{WIDTH - RIGHT + 5} {RATE_FOOT - 11}h10v9h-10z"/>'
+    f'<text x="{WIDTH - RIGHT + 21}" y="{RATE_FOOT - 3}">ok</text>'
+    f'<text class="u m" x="{LEFT + PLOT // 2}" y="{RATE_FOOT + 31}">seconds since the load began</text></g>'
+    f'<g id="failed" class="ch"><path class="no" d="M{WIDTH - RIGHT + 5} {RATE_FOOT - 28}h10v9h-10z"/>'
+    f'<text x="{WIDTH - RIGHT + 21}" y="{RATE_FOOT - 20}">failed</text></g>'
+    + "".join(
+        f'<g id="{name}" class="ch"><path class="{name}" d="M{WIDTH - RIGHT + 5} 0h18"/>'
+        f'<text x="{WIDTH - RIGHT + 28}" y="4">{name}</text></g>'
+        for name in ("p50", "p95", "p99")
+    )
 )
-"""Once in a page: what failures are filled with."""
+"""Once in a page: what all charts have in common."""
 _ALONE = (
-    "svg{--ink:#1b1f24;--soft:#57606a;--rule:#d0d7de;--band:#f5dfb8;--edge:#8a5a00;--line:#0b4f9e;--area:#c9def5;"
+    "svg{--paper:#fff;--ink:#1b1f24;--soft:#57606a;--rule:#d0d7de;--band:#f5dfb8;--edge:#8a5a00;--line:#0b4f9e;--area:#c9def5;"
     "--bad:#b3261e;background:#fff}"
 )
 
@@ -56,44 +70,32 @@ class _Band(NamedTuple):
     fault: Fault
 
 
-class _Scale(NamedTuple):
-    """From seconds to a height above the foot of the panel."""
-
-    place: Callable[[float], int]
-    ticks: Sequence[float]
-    logarithmic: bool
-
-
 def render(timeline: Timeline, faults: Sequence[Fault], *, alone: bool = False) -> str:
     """The chart as an ``<svg>`` element; ``alone`` makes it a picture of its own, with its colours."""
-    bands = [band for fault in faults if (band := _band(fault, timeline))]
+    bands = sorted((band for fault in faults if (band := _band(fault, timeline))), key=lambda band: band.left)
     labels, rows = _label(bands)
-    top = rows * _ROW + _TITLE
-    foot = top + _LATENCY
-    rate_top = foot + _BETWEEN
-    rate_foot = rate_top + _RATE
-    height = rate_foot + _FOOT
+    above = _TITLE + rows * _ROW
     parts = [
-        f'<svg class="ch" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(_spoken(timeline, bands))}"'
-        + (f' xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}"' if alone else "")
+        f'<svg class="ch" viewBox="0 -{above} {WIDTH} {BOTTOM + above}" role="img" '
+        f'aria-label="{escape(_spoken(timeline, bands))}"'
+        + (f' xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{BOTTOM + above}"' if alone else "")
         + ">"
     ]
     if alone:
-        parts.append(f"<style>{_ALONE}{STYLE}</style><defs>{PATTERN}</defs>")
+        parts.append(f"<style>{_ALONE}{STYLE}</style><defs>{SHARED}</defs>")
     for band in bands:
         width = band.right - band.left
         parts.append(
-            f'<path class="b" d="M{band.left} {top}h{width}V{foot}h-{width}zM{band.left} {rate_top}h{width}'
-            f'V{rate_foot}h-{width}z"><title>{escape(_told(band.fault, timeline))}</title></path>'
+            f'<path class="b" d="M{band.left} 0h{width}v{FOOT}h-{width}zM{band.left} {RATE_TOP}h{width}'
+            f'V{RATE_FOOT}h-{width}z"/>'
         )
-    parts += _latency(timeline, top, foot)
-    parts += _rate(timeline, rate_top, rate_foot)
-    parts += _time(timeline, rate_foot)
+    parts += _latency(timeline, above)
+    parts += _rate(timeline)
+    parts += _time(timeline)
     for band, row, x, anchor, text in labels:
-        y = row * _ROW + 12
-        parts.append(f'<path class="e" d="M{band.left} {y + 4}V{foot}M{band.left} {rate_top}V{rate_foot}"/>')
-        end = ' text-anchor="end"' if anchor == "end" else ""
-        parts.append(f'<text class="f" x="{x}" y="{y}"{end}>{escape(text)}</text>')
+        y = row * _ROW - rows * _ROW + 9
+        parts.append(f'<path class="e" d="M{band.left} {y + 4}V{FOOT}M{band.left} {RATE_TOP}V{RATE_FOOT}"/>')
+        parts.append(f'<text class="f{" y" if anchor == "end" else ""}" x="{x}" y="{y}">{escape(text)}</text>')
     return "".join([*parts, "</svg>"])
 
 
@@ -139,82 +141,71 @@ def _fit(text: str, most: int = 56) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _latency(timeline: Timeline, top: int, foot: int) -> list[str]:
+def _latency(timeline: Timeline, above: int) -> list[str]:
     buckets = timeline.buckets
     values = [v for b in buckets for v in (b.p50, b.p95, b.p99) if v is not None]
-    scale = _scale(min(values), max(values))
-    unit, factor = ("s", 1.0) if scale.ticks[-1] >= 1 else ("ms", 1e3)
-    kind = f"latency, {unit}" + (", logarithmic" if scale.logarithmic else "")
-    parts = [_heading(kind, top)]
-    parts += [_gridline(foot - scale.place(tick), f"{tick * factor:,.4g}") for tick in scale.ticks]
+    axis = scale(min(values), max(values), FOOT)
+    unit, factor = ("s", 1.0) if axis.ticks[-1] >= (10 if axis.logarithmic else 1) else ("ms", 1e3)
+    kind = f"latency, {unit}" + (", logarithmic" if axis.logarithmic else "")
+    parts = [f'<text class="h" x="{LEFT}" y="{14 - above}">{kind}</text>']
+    parts += _grid((FOOT - axis.place(tick), f"{tick * factor:,.4g}") for tick in axis.ticks)
     ends = []
     for name in ("p50", "p95", "p99"):
-        path, last = _line(buckets, name, timeline, lambda v: foot - scale.place(v))
+        path, last = _line(buckets, name, timeline, lambda v: FOOT - axis.place(v))
         parts.append(f'<path class="{name}" d="{path}"/>')
         ends.append((last, name))
-    return parts + _names(ends, top, foot)
+    return parts + _names(ends)
 
 
-def _names(ends: Sequence[tuple[tuple[int, int], str]], top: int, foot: int) -> list[str]:
+def _names(ends: Sequence[tuple[tuple[int, int], str]]) -> list[str]:
     """The lines' names behind their ends with a sample of each, pushed apart where they would overlap."""
-    order = sorted(ends, key=lambda end: end[0][1])
+    order = sorted(ends, key=lambda end: end[1], reverse=True)
+    order.sort(key=lambda end: end[0][1])  # of equals the highest percentile stands first
     heights: list[int] = []
     for (_, y), _name in order:
-        heights.append(max(y, heights[-1] + 13 if heights else top + 4))
+        heights.append(max(y, heights[-1] + 13 if heights else 4))
     for i in reversed(range(len(heights))):
-        heights[i] = min(heights[i], heights[i + 1] - 13 if i + 1 < len(heights) else foot - 4)
-    x = LEFT + PLOT
-    return [
-        f'<path class="{name}" d="M{x + 5} {y}h18"/><text x="{x + 28}" y="{y + 4}">{name}</text>'
-        for y, (_, name) in zip(heights, order, strict=True)
-    ]
+        heights[i] = min(heights[i], heights[i + 1] - 13 if i + 1 < len(heights) else FOOT - 4)
+    return [f'<use href="#{name}" y="{y}"/>' for y, (_, name) in zip(heights, order, strict=True)]
 
 
-def _rate(timeline: Timeline, top: int, foot: int) -> list[str]:
+def _rate(timeline: Timeline) -> list[str]:
     buckets, step = timeline.buckets, timeline.step
     most = max((b.ok + b.failed) / step for b in buckets)
-    ticks = _round_ticks(most, 3)
+    ticks = round_ticks(most, 3)
     full = max(ticks[-1], most)
 
     def place(rate: float) -> int:
-        return foot - round(rate / full * _RATE)
+        return RATE_FOOT - round(rate / full * (RATE_FOOT - RATE_TOP))
 
-    parts = [_heading("sent, requests per second", top)]
-    parts += [_gridline(place(tick), f"{tick:,.4g}") for tick in ticks]
+    parts = _grid((place(tick), f"{tick:,.4g}") for tick in ticks)
     edges = [_x(i * step, timeline) for i in range(len(buckets) + 1)]
     served = [place(b.ok / step) for b in buckets]
-    parts.append(f'<path class="ok" d="{_steps(edges, served, [foot] * len(buckets))}"/>')
-    x = LEFT + PLOT + 5
+    parts.append(f'<path class="ok" d="{_steps(edges, served, [RATE_FOOT] * len(buckets))}"/>')
     if any(b.failed for b in buckets):
-        highs = [place((b.ok + b.failed) / step) for b in buckets]
-        parts.append(f'<path class="no" d="{_steps(edges, highs, served)}"/>')
-        parts.append(f'<text class="no" x="{x}" y="{top + 10}">failed</text>')
-    parts.append(f'<text class="ok" x="{x}" y="{foot - 4}">succeeded</text>')
+        # A single failure among thousands must not vanish.
+        highs = [
+            min(place((b.ok + b.failed) / step), y - 2) if b.failed else y for b, y in zip(buckets, served, strict=True)
+        ]
+        parts.append(f'<path class="no" d="{_steps(edges, highs, served)}"/><use href="#failed"/>')
     return parts
 
 
-def _time(timeline: Timeline, foot: int) -> list[str]:
-    ticks = _round_ticks(timeline.seconds, 8)
-    parts = [f'<path d="M{LEFT} {foot}h{PLOT}"/>']
-    for tick in ticks:
-        if tick <= timeline.seconds * 1.0001:
-            x = _x(tick, timeline)
-            parts.append(f'<path d="M{x} {foot}v4"/>')
-            parts.append(f'<text x="{x}" y="{foot + 16}" text-anchor="middle">{tick:,.6g}</text>')
-    middle = LEFT + PLOT // 2
-    parts.append(
-        f'<text class="u" x="{middle}" y="{foot + 31}" text-anchor="middle">seconds since the load began '
-        f"(one step is {timeline.step:g} s)</text>"
-    )
-    return parts
+def _time(timeline: Timeline) -> list[str]:
+    ticks = [
+        (_x(tick, timeline), tick) for tick in round_ticks(timeline.seconds, 8) if tick <= timeline.seconds * 1.0001
+    ]
+    marks = "".join(f"M{x} {RATE_FOOT}v4" for x, _ in ticks)
+    texts = "".join(f'<text x="{x}">{tick:,.6g}</text>' for x, tick in ticks)
+    axis = f'<path d="M{LEFT} {RATE_FOOT}h{PLOT}{marks}"/><use href="#frame"/>'
+    return [axis, f'<g class="m" transform="translate(0 {RATE_FOOT + 16})">{texts}</g>']
 
 
-def _heading(text: str, top: int) -> str:
-    return f'<text class="h" x="{LEFT}" y="{top - 6}">{text}</text>'
-
-
-def _gridline(y: int, text: str) -> str:
-    return f'<path d="M{LEFT} {y}h{PLOT}"/><text x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{text}</text>'
+def _grid(lines: Iterable[tuple[int, str]]) -> list[str]:
+    placed = list(lines)
+    path = "".join(f"M{LEFT} {y}h{PLOT}" for y, _ in placed)
+    texts = "".join(f'<text y="{y}">{text}</text>' for y, text in placed)
+    return [f'<path d="{path}"/><g class="y" transform="translate({LEFT - 6} 4)">{texts}</g>']
 
 
 def _line(
@@ -249,53 +240,28 @@ def _steps(edges: Sequence[int], highs: Sequence[int], lows: Sequence[int]) -> s
         first = number
         while number < len(highs) and highs[number] != lows[number]:
             number += 1
-        path, at = [f"M{edges[first]} {lows[first]}"], lows[first]
-        for i in range(first, number):
-            path.append((f"v{highs[i] - at}" if highs[i] != at else "") + f"h{edges[i + 1] - edges[i]}")
-            at = highs[i]
-        for i in range(number - 1, first - 1, -1):
-            path.append((f"v{lows[i] - at}" if lows[i] != at else "") + f"h{edges[i] - edges[i + 1]}")
-            at = lows[i]
+        path = [f"M{edges[first]} {lows[first]}"]
+        at = _walk(path, lows[first], [(highs[i], edges[i + 1] - edges[i]) for i in range(first, number)])
+        _walk(path, at, [(lows[i], edges[i] - edges[i + 1]) for i in reversed(range(first, number))])
         parts.append("".join(path) + "z")
     return "".join(parts)
 
 
-def _scale(low: float, high: float) -> _Scale:
-    """Linear from zero, or logarithmic where the lowest would vanish."""
-    low, high = max(low, 1e-6), max(high, 1e-6)
-    if high / low <= _SPREAD:
-        ticks = _round_ticks(high, 5)
-        full = max(ticks[-1], high)
-        return _Scale(lambda v: round(v / full * _LATENCY), ticks, False)
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    every = [m * 10.0**e for e in range(first, last + 1) for m in ((1, 2, 5) if last - first <= 3 else (1,))]
-    above = [tick for tick in every if tick >= high * 0.999][:1] or [every[-1]]
-    below = [tick for tick in every if tick <= low * 1.001][-1:] or [every[0]]
-    ticks = [tick for tick in every if below[0] <= tick <= above[0]]
-    bottom, span = math.log10(below[0]), math.log10(above[0] / below[0]) or 1.0
-    return _Scale(lambda v: max(0, round((math.log10(max(v, 1e-6)) - bottom) / span * _LATENCY)), ticks, True)
-
-
-def _round_ticks(high: float, most: int) -> list[float]:
-    """0 and round steps up to the first that is at least ``high``."""
-    raw = max(high, 1e-9) / most
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * 0.9999)
-    return [round(i * step, 9) for i in range(math.ceil(high / step - 1e-9) + 1)]
-
-
-def _told(fault: Fault, timeline: Timeline) -> str:
-    began = (fault.began_ns - timeline.began_ns) / 1e9
-    until = "never seen to end" if fault.ended_ns is None else f"to {(fault.ended_ns - timeline.began_ns) / 1e9:.2f} s"
-    return f"{fault.label}: from {began:.2f} s {until}"
+def _walk(path: list[str], at: int, bars: Sequence[tuple[int, int]]) -> int:
+    """Append the steps over ``bars``, heights with widths; neighbours of one height are one step."""
+    along = 0
+    for height, width in bars:
+        if height != at:
+            path.append((f"h{along}" if along else "") + f"v{height - at}")
+            at, along = height, 0
+        along += width
+    path.append(f"h{along}")
+    return at
 
 
 def _spoken(timeline: Timeline, bands: Sequence[_Band]) -> str:
     """The chart in a sentence, for those who do not see it."""
     highest = max((b.p99 for b in timeline.buckets if b.p99 is not None), default=0.0)
     failed = sum(b.failed for b in timeline.buckets)
-    told = "; ".join(_told(band.fault, timeline) for band in bands) or "no fault"
-    return (
-        f"Latency and throughput over {timeline.seconds:.1f} s. Highest p99 in a step: {highest:.3f} s. "
-        f"Failed requests: {failed:,}. Faults: {told}."
-    )
+    told = ", ".join(band.fault.label for band in bands) or "no fault"
+    return f"Latency and throughput over {timeline.seconds:.1f} s: p99 up to {highest:.3f} s, {failed:,} failed; {told}"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _FEW = 8
 """Scenarios up to which all of them are shown unfolded."""
 _INDENT = re.compile(r">\n\s*<")
+_OPTIONAL = re.compile(r"</(?:td|th|tr|thead|tbody|li)>")
+"""End tags that HTML lets one leave out: a tenth of a large report."""
 _NAME = "index.html"
 
 
@@ -66,14 +68,14 @@ def render(report: RunReport) -> str:
         report=report,
         headline=words.headline(report),
         style=_safe(_squeezed(style) + chart.STYLE),
-        pattern=_safe(chart.PATTERN),
+        shared=_safe(chart.SHARED),
         open=_open(report),
         anchors=_anchors(report),
         again=lambda test="": words.again(report, test),
         answered=_answered(report),
         shown=words.worst_first(report.scenarios) + words.worst_first(report.sabotaged),
     )
-    return _INDENT.sub("><", page)
+    return _OPTIONAL.sub("", _INDENT.sub("><", page))
 
 
 def milliseconds(value: float | None) -> str:

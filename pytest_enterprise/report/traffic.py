@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pytest_enterprise.load import records
 from pytest_enterprise.load.statistics import Summary, percentile
 
-_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
+_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
 _ENOUGH = 20
 """Requests in a bucket from which on its percentiles tell three lines apart."""
 _FEWEST = 40

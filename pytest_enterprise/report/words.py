@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pytest_enterprise.claims import Answer
 from pytest_enterprise.objectives.text import between, quantity
 from pytest_enterprise.report.parts import Fault, Judgement, RunReport, Scenario
 
@@ -45,17 +46,26 @@ def headline(report: RunReport) -> Headline:
     others = f" {count(failed, 'other test').capitalize()} failed." if failed else ""
     if not total:
         return Headline("broken" if failed else "not judged", f"No scenario was run.{others}{unfinished}")
-    parts = [f"{verdicts[word]} {word}" for word in ("broken", "not judged", "held") if verdicts[word]]
-    if verdicts["held"] == total:
-        told = "The scenario held." if total == 1 else f"All {total} scenarios held."
-    else:
-        told = f"Of {count(total, 'scenario')}: {', '.join(parts)}."
+    said = []
+    if verdicts["broken"]:
+        said.append(f"{verdicts['broken']} of {count(total, 'scenario')} broke")
+    if verdicts["not judged"]:
+        whole = "" if said else f" of {count(total, 'scenario')}"
+        said.append(f"{verdicts['not judged']}{whole} could not be judged")
+    if not said:
+        said.append("the only scenario held" if total == 1 else f"all {total} scenarios held")
+    told = ", ".join(said)
     answers = Counter(answer.answer for answer in report.claims)
     if answers:
-        listed = [f"{answers[w]} {w}" for w in ("broken", "held", "not judged") if answers[w]]
-        if answers["no scenario"]:
-            listed.append(f"{answers['no scenario']} without a scenario")
-        told += f" Of {count(len(report.claims), 'claim')}: {', '.join(listed)}."
+        forms: dict[Answer, str] = {
+            "broken": "broken",
+            "held": "held",
+            "not judged": "not judged",
+            "no scenario": "without a scenario",
+        }
+        listed = [f"{answers[answer]} {form}" for answer, form in forms.items() if answers[answer]]
+        told += f"; of {count(len(report.claims), 'claim')} {', '.join(listed)}"
+    told = told[0].upper() + told[1:] + "."
     verdict = "broken" if verdicts["broken"] or failed else "held"
     if verdict == "held" and (verdicts["not judged"] or not report.finished):
         verdict = "not judged"
@@ -113,8 +123,13 @@ def proof(fault: Fault) -> str:
 
 
 def fact(name: str, value: Any) -> str:
-    """A counter or setting as people read it: ``delayed_ms 1,204``."""
-    return f"{name.replace('_', ' ')} {plain(value)}"
+    """A counter or setting as people read it: ``delayed_ms=1204`` is ``delayed 1,204 ms``."""
+    words, _, unit = name.rpartition("_")
+    if words and unit in ("ms", "s") and isinstance(value, int | float):
+        return f"{words.replace('_', ' ')} {plain(value)} {unit}"
+    # A pid or a port is a name, not a quantity.
+    shown = str(value) if unit in ("pid", "port") else plain(value)
+    return f"{name.replace('_', ' ')} {shown}"
 
 
 def plain(value: Any) -> str:
@@ -122,7 +137,7 @@ def plain(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "none"}[value]
     if isinstance(value, float):
-        return f"{value:,.4g}"
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, Mapping):
