@@ -1,0 +1,1 @@
+"""The engines' images, built from a Debian base: Dockerfiles, and what puts their contexts together."""

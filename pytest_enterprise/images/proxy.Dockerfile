@@ -1,0 +1,6 @@
+# This package with what its own programs need: the fault proxy, and discovery.
+ARG BASE
+FROM ${BASE}
+COPY site /opt/enterprise
+COPY package /opt/enterprise
+CMD ["python3", "-m", "pytest_enterprise.proxy"]
