@@ -94,7 +94,8 @@ def _safe(text: str) -> Markup:
 
 def _squeezed(style: str) -> str:
     """Without the spaces that only people need."""
-    return re.sub(r"\s*([{};:,>])\s*", r"\1", re.sub(r"/\*.*?\*/|\s+", " ", style, flags=re.DOTALL)).strip()
+    text = re.sub(r"/\*.*?\*/|\s+", " ", style, flags=re.DOTALL)
+    return re.sub(r"\s*([{};,])\s*|(?<=:)\s+", r"\1", text).strip()
 
 
 def _chart(load: Load, scenario: Scenario) -> Markup:

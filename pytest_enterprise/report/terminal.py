@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from pytest_enterprise.events import Event
 from pytest_enterprise.objectives.text import quantity
 from pytest_enterprise.report import reading, words
-from pytest_enterprise.report.parts import RunReport, Scenario
+from pytest_enterprise.report.parts import Judgement, RunReport, Scenario
 
 _WIDEST = 120
 _MANY = 40
@@ -29,7 +28,7 @@ def summary_lines(report: RunReport, *, width: int | None = None, unicode: bool 
     width = min(width or shutil.get_terminal_size((_WIDEST, 24)).columns, _WIDEST)
     lines = [*report.notes]
     if report.scenarios:
-        lines += [*_verdicts(report, width), ""]
+        lines += [*_verdicts(report), ""]
     if report.sabotaged:
         lines += [*_sabotage(report), ""]
     elif report.claims:
@@ -47,63 +46,39 @@ def _no_page() -> str:
     return "" if find_spec("jinja2") else " (for an HTML report: pip install 'pytest-enterprise[report]')"
 
 
-def _verdicts(report: RunReport, width: int) -> list[str]:
+def _verdicts(report: RunReport) -> list[str]:
+    """Each scenario with its objectives below it in columns that are aligned over all of them."""
     shown = words.worst_first(report.scenarios)
     hidden = 0
     if len(shown) > _MANY:
         listed = [scenario for scenario in shown if not scenario.good][:_MANY]
         hidden = len(shown) - len(listed)
         shown = listed
-    rows = [("scenario", "objective", "phase", "found", "limit", "verdict")]
-    for scenario in shown:
-        name = words.short(scenario.test)
-        for judged in scenario.judgements:
-            rows.append(
-                (
-                    name,
-                    judged.objective,
-                    words.phase(judged, scenario),
-                    words.value(judged),
-                    words.limit(judged),
-                    f"{words.MARKS.get(judged.outcome, '?')} {judged.outcome}",
-                )
-            )
-            name = ""
-        if name or (scenario.verdict == "broken" and not any(j.outcome == "broken" for j in scenario.judgements)):
-            rows.append((name, _reason(scenario), "", "", "", f"{words.MARKS[scenario.verdict]} {scenario.verdict}"))
-    lines = _table(rows, width) if len(rows) > 1 else []
+    rows = [[_row(judged, scenario) for judged in scenario.judgements] for scenario in shown]
+    widths = [max((len(row[column]) for group in rows for row in group), default=0) for column in range(5)]
+    lines = []
+    for scenario, group in zip(shown, rows, strict=True):
+        lines.append(f"{_marked(scenario.verdict)}  {words.short(scenario.test)}")
+        for row in group:
+            cells = [
+                text.rjust(width) if column in _FIGURES else text.ljust(width)
+                for column, (text, width) in enumerate(zip(row, widths, strict=True))
+            ]
+            lines.append("    " + "  ".join(cells).rstrip())
+        if scenario.reason and not any(judged.outcome == scenario.verdict for judged in scenario.judgements):
+            lines.append(f"    {scenario.reason}")
     if hidden:
         lines.append(f"and {words.count(hidden, 'scenario')} more, listed in the report")
     return lines
 
 
-def _reason(scenario: Scenario) -> str:
-    first = (scenario.reason or scenario.message or "judged nothing").partition("\n")[0]
-    return first if len(first) <= 34 else first[:33] + "…"
+def _row(judged: Judgement, scenario: Scenario) -> tuple[str, ...]:
+    found, limit, phase = words.value(judged), words.limit(judged), words.phase(judged, scenario)
+    return (_marked(judged.outcome), judged.objective, phase, found, limit)
 
 
-def _table(rows: Sequence[Sequence[str]], width: int) -> list[str]:
-    """Aligned columns; the first gives way, keeping its end, and figures stand to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    over = sum(widths) + 2 * (len(widths) - 1) - width
-    for column, least in ((0, 24), (1, 20)):
-        cut = max(0, min(over, widths[column] - least))
-        widths[column] -= cut
-        over -= cut
-    lines = []
-    for row in rows:
-        cells = []
-        for column, (text, size) in enumerate(zip(row, widths, strict=True)):
-            fitted = _fit(text, size, end=column == 0)
-            cells.append(fitted.rjust(size) if column in _FIGURES else fitted.ljust(size))
-        lines.append("  ".join(cells).rstrip())
-    return lines
-
-
-def _fit(text: str, size: int, *, end: bool) -> str:
-    if len(text) <= size:
-        return text
-    return "…" + text[len(text) - size + 1 :] if end else text[: size - 1] + "…"
+def _marked(verdict: str) -> str:
+    return f"{words.MARKS.get(verdict, '?')} {verdict}"
 
 
 def _claims(report: RunReport) -> list[str]:

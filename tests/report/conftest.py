@@ -1,9 +1,9 @@
 """Builds run directories as a session leaves them, with tens of thousands of recorded requests."""
 
 import json
+import os
 import random
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -282,6 +282,19 @@ def demo_run(build):
 
 
 @pytest.fixture
+def hundreds(builder):
+    """201 scenarios, each with 2,000 requests and its faults."""
+    build = builder()
+    told = build.stack()
+    for number in range(67):
+        kill_one(build, test=f"scenarios/failover/test_replicas.py::test_kill_one_of_three[{number}]")
+        cut_database(build)
+        slow_database(build)
+    build.stop(told)
+    return build.write()
+
+
+@pytest.fixture
 def sabotaged(builder):
     """A run with --enterprise-sabotage: one switch caught, one survived."""
     build = builder()
@@ -302,8 +315,6 @@ def sabotaged(builder):
 @pytest.fixture(scope="session")
 def chromium():
     """A headless Chromium; skipped where there is none, which CI turns into a failure."""
-    import os
-
     path = shutil.which("chromium")
     if path is None:
         if os.environ.get("CI") == "true":
@@ -320,7 +331,3 @@ def chromium():
         )  # fmt: skip
         yield browser
         browser.close()
-
-
-def index(directory: Path) -> str:
-    return (directory / "index.html").as_uri()
