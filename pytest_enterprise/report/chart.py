@@ -64,6 +64,15 @@ _ALONE = (
 )
 
 
+class _Label(NamedTuple):
+    edge: int
+    """x of the left edge of its band."""
+    row: int
+    text: str
+    right: bool
+    """It stands to the right of the edge."""
+
+
 class _Band(NamedTuple):
     left: int
     right: int
@@ -92,10 +101,14 @@ def render(timeline: Timeline, faults: Sequence[Fault], *, alone: bool = False) 
     parts += _latency(timeline, above)
     parts += _rate(timeline)
     parts += _time(timeline)
-    for band, row, x, anchor, text in labels:
-        y = row * _ROW - rows * _ROW + 9
-        parts.append(f'<path class="e" d="M{band.left} {y + 4}V{FOOT}M{band.left} {RATE_TOP}V{RATE_FOOT}"/>')
-        parts.append(f'<text class="f{" y" if anchor == "end" else ""}" x="{x}" y="{y}">{escape(text)}</text>')
+    # The lines first: a label keeps clear of those that pass behind it by its outline.
+    for label in labels:
+        parts.append(
+            f'<path class="e" d="M{label.edge} {_height(label, rows) + 4}V{FOOT}M{label.edge} {RATE_TOP}V{RATE_FOOT}"/>'
+        )
+    for label in labels:
+        x, side = (label.edge + 3, "") if label.right else (label.edge - 3, " y")
+        parts.append(f'<text class="f{side}" x="{x}" y="{_height(label, rows)}">{escape(label.text)}</text>')
     return "".join([*parts, "</svg>"])
 
 
@@ -112,25 +125,32 @@ def _band(fault: Fault, timeline: Timeline) -> _Band | None:
     return _Band(left, max(left + 2, _x(min(ended, timeline.seconds), timeline)), fault)
 
 
-def _label(bands: Sequence[_Band]) -> tuple[list[tuple[_Band, int, int, str, str]], int]:
-    """Places of the labels, none over another: band, row, x, anchor, text; and the number of rows."""
-    taken: list[list[tuple[float, float]]] = []
+def _label(bands: Sequence[_Band]) -> tuple[list[_Label], int]:
+    """The labels, none over another, and their number of rows; where full ones find no room, numbers alone."""
+    numbered = len(bands) > 1
+    full = [_fit(f"{band.fault.number} {band.fault.label}" if numbered else band.fault.label) for band in bands]
+    labels = _placed(bands, full)
+    if len(labels) < len(bands):
+        labels = _placed(bands, [str(band.fault.number) for band in bands])
+    return labels, max((label.row + 1 for label in labels), default=0)
+
+
+def _placed(bands: Sequence[_Band], texts: Sequence[str]) -> list[_Label]:
+    taken: list[list[tuple[float, float]]] = [[] for _ in range(_ROWS)]
     labels = []
-    for band in bands:
-        full = f"{band.fault.number} {band.fault.label}" if len(bands) > 1 else band.fault.label
-        for text in (_fit(full), str(band.fault.number)):
-            width = len(text) * _CHARACTER + 8
-            left, anchor = (band.left, "start") if band.left + width <= WIDTH else (band.left - width, "end")
-            row = next((i for i, spans in enumerate(taken) if _free(spans, left, left + width)), len(taken))
-            if left >= 0 and row < _ROWS:
-                break
-        else:
-            continue
-        if row == len(taken):
-            taken.append([])
-        taken[row].append((left, left + width))
-        labels.append((band, row, band.left + (3 if anchor == "start" else -3), anchor, text))
-    return labels, len(taken)
+    for band, text in zip(bands, texts, strict=True):
+        width = len(text) * _CHARACTER + 8
+        right = band.left + width <= WIDTH
+        left = band.left if right else band.left - width
+        row = next((i for i, spans in enumerate(taken) if _free(spans, left, left + width)), None)
+        if row is not None and left >= 0:
+            taken[row].append((left, left + width))
+            labels.append(_Label(band.left, row, text, right))
+    return labels
+
+
+def _height(label: _Label, rows: int) -> int:
+    return (label.row - rows) * _ROW + 9
 
 
 def _free(spans: Sequence[tuple[float, float]], left: float, right: float) -> bool:

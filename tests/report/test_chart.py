@@ -66,7 +66,7 @@ def test_bands_lie_inside_the_plot(record):
 
 
 def test_labels_of_bands_never_overlap(record):
-    """Many faults share the rows above the chart, and those that find no room are left to the table."""
+    """Many faults share the rows above the chart, by number where their names find no room."""
     recorded = record([(i / 100, 0.01, "") for i in range(1000)])
     faults = [fault("latency", "agent-service-1 -> postgres", i / 3, i / 3 + 0.1, i + 1) for i in range(30)]
     picture = chart.render(recorded.timeline, faults)
@@ -77,7 +77,7 @@ def test_labels_of_bands_never_overlap(record):
         assert left >= 0
         assert left + width <= chart.WIDTH
         spans.setdefault(y, []).append((left, left + width))
-    assert len(spans) == 4
+    assert 1 <= len(spans) <= 4
     for row in spans.values():
         row.sort()
         assert all(a[1] <= b[0] for a, b in pairwise(row))

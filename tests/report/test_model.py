@@ -1,11 +1,14 @@
 """A run directory is read whatever state it is in."""
 
 import json
+import random
 
 import pytest
 
 from pytest_enterprise.errors import EnterpriseError
+from pytest_enterprise.report import html
 from pytest_enterprise.report.model import load_run
+from pytest_enterprise.report.terminal import summary_lines
 
 
 def test_a_finished_run(demo):
@@ -120,3 +123,28 @@ def test_a_test_that_ran_twice_is_there_twice(builder):
     report = load_run(build.write())
     assert [s.verdict for s in report.scenarios] == ["broken", "held"]
     assert report.claims[0].answer == "broken"
+
+
+def test_damaged_files_never_stop_the_report(demo):
+    """Whatever bytes are cut, changed or doubled in a run directory, there is a report or a plain refusal."""
+    files = [path for path in demo.rglob("*") if path.is_file()]
+    whole = {path: path.read_bytes() for path in files}
+    luck = random.Random(7)
+    for _ in range(40):
+        path = luck.choice(files)
+        data = bytearray(whole[path])
+        at = luck.randrange(len(data))
+        match luck.randrange(4):
+            case 0:
+                del data[at:]
+            case 1:
+                data[at] ^= 1 << luck.randrange(8)
+            case 2:
+                del data[at : at + luck.randrange(1, 40)]
+            case _:
+                data[at:at] = data[: luck.randrange(400)]
+        path.write_bytes(data)
+        page = html.render(load_run(demo))
+        assert page.startswith("<!doctype html>")
+        assert summary_lines(load_run(demo))
+        path.write_bytes(whole[path])
