@@ -6,6 +6,7 @@ RUN apt-get update -q \
  && apt-get download -q prometheus-alertmanager \
  && dpkg -x *.deb . \
  && install -m 755 usr/bin/prometheus-alertmanager /usr/local/bin/ \
+ && ln -s prometheus-alertmanager /usr/local/bin/alertmanager \
  && mkdir -p /usr/share/prometheus && cp -a usr/share/prometheus/. /usr/share/prometheus/ \
  && rm -rf /tmp/deb /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/*
 CMD ["prometheus-alertmanager"]

@@ -57,7 +57,16 @@ def site_packages(
                 f"images: pip could not get {', '.join(requirements)} for Python {python} on {machine}:\n{told}\n"
                 "The wheels come from the package index that pip is configured for."
             )
-        shutil.copytree(partial, target, symlinks=True, ignore=shutil.ignore_patterns("bin"), dirs_exist_ok=True)
+        # Scripts for the Python of this machine are of no use in the image.
+        shutil.rmtree(Path(partial) / "bin", ignore_errors=True)
+        whole = Path(partial).with_suffix(".whole")
+        Path(partial).rename(whole)
+        Path(partial).mkdir()
+        try:
+            whole.chmod(0o755)
+            whole.rename(target)
+        except OSError:  # another build was faster
+            shutil.rmtree(whole)
     return target
 
 

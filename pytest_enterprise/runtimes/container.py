@@ -192,14 +192,30 @@ class ContainerRuntime(Runtime):
         )
 
     def _image(self, engine: Engine) -> str:
-        """The image to start: one that is here, else the named or upstream one, which Docker may pull."""
-        image = find_image(engine) or engine.image or engine.default_image
+        """The image to start: one that is here, else the named or the upstream one, pulled."""
+        if image := find_image(engine):
+            return image
+        image = engine.image or engine.default_image
         if not image:
             raise EngineMissing(
                 f"{engine.name}: there is no image for it ({' or '.join(built_images(engine))} is not built). "
                 f"Build it with `pytest-enterprise images {engine.kind}`, or name one with "
                 f"--enterprise-images={engine.name}=IMAGE."
             )
+        import docker.errors
+        from testcontainers.core.docker_client import DockerClient
+
+        client = DockerClient().client
+        try:
+            client.images.pull(image)
+        except docker.errors.APIError as error:
+            raise EngineMissing(
+                f"{engine.name}: its image {image} is not here and could not be pulled ({error.explanation}). Build "
+                "images from a Debian base with `pytest-enterprise images`, or name one with "
+                f"--enterprise-images={engine.name}=IMAGE."
+            ) from error
+        finally:
+            client.close()
         return image
 
     async def start(self, engine: Engine, site: Site, launch: Launch) -> Instance:
@@ -210,21 +226,26 @@ class ContainerRuntime(Runtime):
         return await asyncio.shield(task)
 
     def _start(self, engine: Engine, site: Site, launch: Launch) -> Instance:
+        import docker.errors
+
         from pytest_enterprise.runtimes.container_instance import ContainerInstance
 
         image = self._image(engine)
         container = self._declare(site, launch, image)
         folder = self.run.engines / site.name
-        command = self._command_line(container, image)
-        instance = ContainerInstance(site.name, container, launch, folder / "log", command)
+        instance = ContainerInstance(site.name, container, launch, folder / "log", self._command_line(container, image))
         try:
             container.start()
-        except BaseException as error:
+        except docker.errors.APIError as error:
+            # Created or not, what there is goes away; a port that is taken shows only at the start.
             if container._container is not None:  # noqa: SLF001
                 instance.remove()
             else:
                 container.get_docker_client().client.close()
-            raise self._explain(error, engine, launch, image, shlex.join(command)) from error
+            raise EngineFailed(
+                f"{site.name}: Docker could not start its container: {error.explanation}. "
+                f"Command: {instance.command_line}"
+            ) from error
         self._instances.append(instance)
         return instance
 
@@ -257,6 +278,7 @@ class ContainerRuntime(Runtime):
             user=self._user(site, launch, container),
             labels=self.labels,
             init=True,
+            shm_size="256m",
             stop_signal=launch.stop_signal,
             hostname=re.sub(r"[^a-zA-Z0-9-]", "-", site.name)[:63],
             networking_config={
@@ -303,24 +325,6 @@ class ContainerRuntime(Runtime):
         kwargs = container._kwargs  # noqa: SLF001
         options += [f"--user={kwargs['user']}", f"--entrypoint={kwargs['entrypoint'][0]}"]
         return ["docker", "run", *options, image, *(container._command or ())]  # noqa: SLF001
-
-    def _explain(self, error: BaseException, engine: Engine, launch: Launch, image: str, command: str) -> BaseException:
-        import docker.errors
-
-        if not isinstance(error, docker.errors.APIError):
-            return error
-        told = str(error.explanation or error)
-        if isinstance(error, docker.errors.ImageNotFound) or "pull" in str(error.response and error.response.url):
-            return EngineMissing(
-                f"{engine.name}: its image {image} is not here and could not be pulled ({told}). Build images from "
-                f"a Debian base with `pytest-enterprise images`, or name one: --enterprise-images={engine.name}=IMAGE."
-            )
-        if "executable file not found" in told or "no such file or directory" in told:
-            return EngineMissing(
-                f"{engine.name}: its image {image} has no program {launch.command[0]!r} on its PATH ({told}). "
-                f"Name another image: --enterprise-images={engine.name}=IMAGE."
-            )
-        return EngineFailed(f"{engine.name}: Docker could not start its container: {told}. Command: {command}")
 
     async def close(self) -> None:
         await asyncio.gather(*self._starting, return_exceptions=True)

@@ -23,6 +23,23 @@ _KILL_LIMIT = 30.0
 """Seconds until a container that does not end after SIGTERM is an error."""
 
 
+def cgroup_cpu_seconds(pid: int) -> float | None:
+    """CPU time of the control group that a process is in, in seconds; None where this machine does not see it."""
+    root = Path("/sys/fs/cgroup")
+    try:
+        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            if "cpuacct" in controllers.split(","):
+                return int((root / "cpuacct" / path.lstrip("/") / "cpuacct.usage").read_text()) / 1e9
+            if not controllers:
+                return int((root / path.lstrip("/") / "cpu.stat").read_text().split()[1]) / 1e6
+    return None
+
+
 class ContainerInstance(Instance):
     """A container of a run. Calls of the Docker API block, so they run in threads."""
 
@@ -85,7 +102,7 @@ class ContainerInstance(Instance):
                 raise EngineFailed(f"{self.name}: its container cannot go on: {error.explanation}") from error
 
     def _kill(self, signal: str) -> None:
-        self._read_cpu()
+        self._note_cpu()
         self._signal(signal)
         if signal in ("SIGKILL", "SIGTERM"):
             # A frozen process dies only when it thaws.
@@ -98,7 +115,7 @@ class ContainerInstance(Instance):
                 )
 
     def _stop(self, timeout: float) -> None:
-        self._read_cpu()
+        self._note_cpu()
         self._resume()
         self._signal(self._launch.stop_signal)
         if not self._wait(timeout):
@@ -127,13 +144,21 @@ class ContainerInstance(Instance):
             if not self._state()["Paused"]:
                 raise EngineFailed(f"{self.name}: its container cannot be paused: {error.explanation}") from error
 
+    def _note_cpu(self) -> bool:
+        """Take the CPU time of this life from its control group, which goes away with it; False where it has none."""
+        used = cgroup_cpu_seconds(int(self._state().get("Pid", 0)))
+        self._cpu = max(self._cpu, used or 0.0)
+        return used is not None
+
     def _read_cpu(self) -> float:
         """CPU seconds of all its lives; the last known figure of one that ended."""
         import docker.errors
 
-        with contextlib.suppress(docker.errors.APIError, KeyError):
-            usage = self._container.client.api.stats(self._container.id, stream=False, one_shot=True)["cpu_stats"]
-            self._cpu = max(self._cpu, usage["cpu_usage"]["total_usage"] / 1e9)
+        if not self._note_cpu() and self._state()["Running"]:
+            # A daemon in a virtual machine of its own; it takes up to a second to tell.
+            with contextlib.suppress(docker.errors.APIError, KeyError):
+                told = self._container.client.api.stats(self._container.id, stream=False, one_shot=True)
+                self._cpu = max(self._cpu, told["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9)
         return self._cpu_of_earlier_lives + self._cpu
 
     def remove(self) -> None:
@@ -189,7 +214,7 @@ class ContainerInstance(Instance):
             # Inside a container the init process tells the signal as a shell does: 128 and its number.
             with contextlib.suppress(ValueError):
                 return f"signal {code - 128} ({signals.Signals(code - 128).name})"
-        return f"exit code {code}"
+        return f"exit code {code}" + (" (no such program in its image)" if code == 127 else "")
 
     def log(self, lines: int = 20) -> Sequence[str]:
         import docker.errors

@@ -74,7 +74,7 @@ def is_gone(label: str) -> bool:
     if boot != _boot():
         # Another boot of this machine is over; another namespace of this boot may well be alive.
         return boot.partition("/")[0] != _boot().partition("/")[0]
-    return _started(number) != started
+    return _started(number) != started or not started
 
 
 def _all(label: str) -> Iterable[tuple[Leftover, dict[str, str]]]:
