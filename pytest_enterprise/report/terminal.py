@@ -35,7 +35,7 @@ def summary_lines(report: RunReport, *, width: int | None = None, unicode: bool 
         lines += [*_claims(report), ""]
     lines.append(words.headline(report).sentence)
     page = report.directory / "index.html"
-    lines.append(f"report: {page}" if page.exists() else f"run directory: {report.directory}{_no_page()}")
+    lines += [f"report: {page}"] if page.exists() else [f"run directory: {report.directory}", _no_page()]
     encodable = _unicode() if unicode is None else unicode
     return [part for line in lines for part in _wrapped(_printable(line, encodable=encodable), width)]
 
@@ -43,7 +43,9 @@ def summary_lines(report: RunReport, *, width: int | None = None, unicode: bool 
 def _no_page() -> str:
     from importlib.util import find_spec
 
-    return "" if find_spec("jinja2") else " (for an HTML report: pip install 'pytest-enterprise[report]')"
+    if find_spec("jinja2"):
+        return "index.html was not written: is the disk full? pytest-enterprise report makes it again"
+    return "no index.html: it needs Jinja2 (pip install 'pytest-enterprise[report]')"
 
 
 def _verdicts(report: RunReport) -> list[str]:
@@ -123,7 +125,7 @@ def _wrapped(line: str, width: int) -> list[str]:
     import textwrap
 
     indent = " " * (len(line) - len(line.lstrip()) + 2)
-    return textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False)
+    return textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
 
 
 def narrate(event: Event) -> str | None:

@@ -76,7 +76,7 @@ def read(path: Path, *, buckets: int = 150) -> Recorded:
         size = file.stat().st_size
         notes = [f"{file.name} ends within a record"] if size % records.RECORD.size else []
         starts, latencies, failed = array("q"), array("d"), bytearray()
-        by_name: dict[str, list[int]] = {}
+        by_name: dict[str, array[int]] = {}
         errors: Counter[tuple[str, str]] = Counter()
         for number, (start, latency, name, error, _) in enumerate(records.read(path)):
             starts.append(start)
@@ -86,7 +86,7 @@ def read(path: Path, *, buckets: int = 150) -> Recorded:
                 errors[name, error] += 1
             mine = by_name.get(name)
             if mine is None:
-                mine = by_name[name] = []
+                mine = by_name[name] = array("q")
             mine.append(number)
     except (OSError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) else "a time that no clock shows"
@@ -128,7 +128,9 @@ def _timeline(starts: array[int], latencies: array[float], failed: bytearray, mo
     return Timeline(began_ns=first, step=step, buckets=tuple(buckets))
 
 
-def _endpoint(name: str, numbers: list[int], latencies: array[float], failed: bytearray, timeline: Timeline) -> Summary:
+def _endpoint(
+    name: str, numbers: array[int], latencies: array[float], failed: bytearray, timeline: Timeline
+) -> Summary:
     ordered = sorted(latencies[number] for number in numbers)
     return Summary(
         name,

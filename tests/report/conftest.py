@@ -316,11 +316,15 @@ def sabotaged(builder):
 def chromium():
     """A headless Chromium; skipped where there is none, which CI turns into a failure."""
     path = shutil.which("chromium")
+    try:
+        from playwright import sync_api
+    except ImportError:
+        path = None
     if path is None:
+        missing = "needs Debian's chromium and Playwright: apt-get install chromium; pip install playwright"
         if os.environ.get("CI") == "true":
-            pytest.fail("chromium is not installed: apt-get install chromium")
-        pytest.skip("chromium is not installed: apt-get install chromium")
-    sync_api = pytest.importorskip("playwright.sync_api")
+            pytest.fail(missing)
+        pytest.skip(missing)
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=path,

@@ -8,6 +8,7 @@ import pytest
 from pytest_enterprise.errors import ConfigurationError
 from pytest_enterprise.report import html, write_all
 from pytest_enterprise.report.model import load_run
+from pytest_enterprise.report.terminal import summary_lines
 
 
 def test_everything_is_in_the_page(demo):
@@ -103,6 +104,17 @@ def test_without_jinja2_the_way_out_is_named(demo, monkeypatch):
     with pytest.raises(ConfigurationError, match=r"pip install 'pytest-enterprise\[report\]'"):
         html.render(load_run(demo))
     assert write_all(demo) is None
+
+
+def test_a_full_disk_does_not_end_the_session(demo, monkeypatch):
+    """A page that cannot be written is left out, and the summary says so."""
+
+    def full(report):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(html, "write_report", full)
+    assert write_all(demo) is None
+    assert "index.html was not written" in " ".join(summary_lines(load_run(demo)))
 
 
 def test_write_all_names_the_page(demo):
