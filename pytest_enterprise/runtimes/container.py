@@ -140,38 +140,32 @@ class ContainerRuntime(Runtime):
         from docker.types import IPAMConfig, IPAMPool
         from testcontainers.core.network import Network
 
-        for attempt in range(5):
-            probe = Network(docker_network_kw={"labels": self.labels})
-            probe.name = f"{self._network_name}-range"
+        settings: dict[str, Any] = {
+            "driver": "bridge",
+            "labels": self.labels,
+            "options": {"com.docker.network.bridge.host_binding_ipv4": "127.0.0.1"},
+        }
+        self._network = Network(docker_network_kw=settings)
+        self._network.name = self._network_name
+        networks = self._network._docker.client.networks  # noqa: SLF001
+        self._api_version = networks.client.api._version  # noqa: SLF001
+        for attempts_left in reversed(range(5)):
             try:
-                probe.create()
-                attributes = probe._docker.client.networks.get(probe.name).attrs  # noqa: SLF001
-                pool = next(p["Subnet"] for p in attributes["IPAM"]["Config"] if ":" not in p["Subnet"])
+                probe = networks.create(f"{self._network_name}-range", driver="bridge", labels=self.labels)
+                probe.reload()
+                pool = next(p["Subnet"] for p in probe.attrs["IPAM"]["Config"] if ":" not in p["Subnet"])
                 probe.remove()
-                network = Network(
-                    docker_network_kw={
-                        "driver": "bridge",
-                        "labels": self.labels,
-                        "ipam": IPAMConfig(pool_configs=[IPAMPool(subnet=pool)]),
-                        "options": {"com.docker.network.bridge.host_binding_ipv4": "127.0.0.1"},
-                    }
-                )
-                network.name = self._network_name
-                network.create()
+                settings["ipam"] = IPAMConfig(pool_configs=[IPAMPool(subnet=pool)])
+                self._network.create()
+                break
             except docker.errors.APIError as error:
                 # Two runs that begin together may be offered the same range.
-                if attempt == 4 or "overlap" not in str(error):
+                if not attempts_left or "overlap" not in str(error):
                     raise EngineFailed(
                         f"Docker could not make the network {self._network_name}: {error.explanation}. "
                         "`docker network prune` frees the ranges of unused networks."
                     ) from error
-            else:
-                self._network = network
-                self._api_version = network._docker.client.api._version  # noqa: SLF001
-                return ipaddress.IPv4Network(pool)
-            finally:
-                probe._docker.client.close()  # noqa: SLF001
-        raise AssertionError("unreachable")
+        return ipaddress.IPv4Network(pool)
 
     def place(self, engine: Engine, instance: str) -> Placement:
         folder = self.run.engines / instance
@@ -203,19 +197,16 @@ class ContainerRuntime(Runtime):
                 f"--enterprise-images={engine.name}=IMAGE."
             )
         import docker.errors
-        from testcontainers.core.docker_client import DockerClient
 
-        client = DockerClient().client
+        assert self._network is not None
         try:
-            client.images.pull(image)
+            self._network._docker.client.images.pull(image)  # noqa: SLF001
         except docker.errors.APIError as error:
             raise EngineMissing(
                 f"{engine.name}: its image {image} is not here and could not be pulled ({error.explanation}). Build "
                 "images from a Debian base with `pytest-enterprise images`, or name one with "
                 f"--enterprise-images={engine.name}=IMAGE."
             ) from error
-        finally:
-            client.close()
         return image
 
     async def start(self, engine: Engine, site: Site, launch: Launch) -> Instance:
@@ -333,11 +324,16 @@ class ContainerRuntime(Runtime):
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
-        if self._network is not None:
-            # By label, so that what a cancelled start left half made goes too.
+        reaper, self._reaper = self._reaper, None
+        if reaper is None:
+            return
+        message = b""
+        try:
+            # By label, so that what a failed start left half made goes too.
             container_leftovers.remove(container_leftovers.of_network(self._network_name))
-            self._network._docker.client.close()  # noqa: SLF001
-            self._network = None
-        if self._reaper is not None:
-            self._reaper.communicate(b"done")
-            self._reaper = None
+            message = b"done"
+        finally:
+            if self._network is not None:
+                self._network._docker.client.close()  # noqa: SLF001
+                self._network = None
+            reaper.communicate(message)

@@ -382,6 +382,38 @@ def test_cancelled_start_leaves_nothing(daemon: None, tmp_path_factory: pytest.T
     assert (run.engines / "one" / "log").is_file()
 
 
+def test_two_runs_at_once(daemon: None, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Runs that begin together get networks that do not overlap."""
+    runs = [new_run(tmp_path_factory) for _ in range(2)]
+    runtimes = [ContainerRuntime(run) for run in runs]
+
+    async def go() -> list[str]:
+        await asyncio.gather(*(runtime.open() for runtime in runtimes))
+        placed = [runtime.place(Program(name="one"), "one").network["http"].host for runtime in runtimes]
+        await asyncio.gather(*(runtime.close() for runtime in runtimes))
+        return placed
+
+    first, second = asyncio.run(go())
+    for run in runs:
+        run.events.close()
+        run.ports.release()
+    assert first != second
+
+
+def test_network_refused(
+    daemon: None, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that Docker refuses is an error with its words, and nothing stays behind."""
+    run = new_run(tmp_path_factory)
+    runtime = ContainerRuntime(run)
+    monkeypatch.setattr(runtime, "_network_name", "host")
+    with pytest.raises(EngineFailed, match=r"Docker could not make the network host: .*docker network prune"):
+        asyncio.run(runtime.open())
+    asyncio.run(runtime.close())
+    run.events.close()
+    assert docker("networks", f"{LABEL}={run.id}") == ""
+
+
 def test_sigkill_of_the_owner(daemon: None, tmp_path_factory: pytest.TempPathFactory) -> None:
     """When the process of a run gets SIGKILL, its containers and network go away by themselves."""
     reports = tmp_path_factory.mktemp("reports")
