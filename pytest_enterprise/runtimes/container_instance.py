@@ -23,11 +23,11 @@ _KILL_LIMIT = 30.0
 """Seconds until a container that does not end after SIGTERM is an error."""
 
 
-def cgroup_cpu_seconds(pid: int) -> float | None:
+def cgroup_cpu_seconds(pid: int, *, system: Path = Path("/")) -> float | None:
     """CPU time of the control group that a process is in, in seconds; None where this machine does not see it."""
-    root = Path("/sys/fs/cgroup")
+    root = system / "sys/fs/cgroup"
     try:
-        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+        lines = (system / f"proc/{pid}/cgroup").read_text().splitlines()
     except OSError:
         return None
     for line in lines:

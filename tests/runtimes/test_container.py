@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -518,6 +519,28 @@ def test_reaper_told_that_all_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.returncode == 0
 
 
-def test_cpu_of_unknown_process() -> None:
-    """A process that this machine does not see has no control group."""
-    assert cgroup_cpu_seconds(4194999) is None
+@pytest.mark.parametrize("version", [1, 2])
+def test_cpu_of_control_groups(tmp_path: Path, version: int) -> None:
+    """CPU time is read from the control groups of either version; of a process not seen there is none."""
+    proc = tmp_path / "proc" / "7"
+    proc.mkdir(parents=True)
+    if version == 1:
+        (proc / "cgroup").write_text("3:memory:/docker/x\n2:cpu,cpuacct:/docker/x\n0::/docker/x\n")
+        folder = tmp_path / "sys/fs/cgroup/cpuacct/docker/x"
+        folder.mkdir(parents=True)
+        (folder / "cpuacct.usage").write_text("1500000000\n")
+    else:
+        (proc / "cgroup").write_text("0::/system.slice/docker-x.scope\n")
+        folder = tmp_path / "sys/fs/cgroup/system.slice/docker-x.scope"
+        folder.mkdir(parents=True)
+        (folder / "cpu.stat").write_text("usage_usec 1500000\nuser_usec 1000000\n")
+    assert cgroup_cpu_seconds(7, system=tmp_path) == 1.5
+    assert cgroup_cpu_seconds(8, system=tmp_path) is None
+    (proc / "cgroup").write_text("0::/gone\n")
+    assert cgroup_cpu_seconds(7, system=tmp_path) is None
+
+
+def test_cpu_of_a_daemon_elsewhere(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where control groups are not seen, the daemon's statistics tell the CPU time."""
+    monkeypatch.setattr("pytest_enterprise.runtimes.container_instance.cgroup_cpu_seconds", lambda pid: None)
+    assert asyncio.run(instance(bench, "web").cpu_seconds()) > 0
