@@ -11,19 +11,21 @@ import signal
 import socket
 import sys
 import time
+from pathlib import Path
 
 port, data, *modes = sys.argv[1:]
 
 
 def note(name: str, text: object) -> None:
-    with open(f"{data}/{name}.part", "w") as file:
-        file.write(str(text))
-    os.rename(f"{data}/{name}.part", f"{data}/{name}")
+    partial = Path(data, f"{name}.part")
+    partial.write_text(str(text))
+    partial.rename(Path(data, name))
 
 
-print("starting with", *modes, flush=True)
+sys.stdout.write(f"process {os.getpid()} {modes}\n")
+sys.stdout.flush()
 if "crash" in modes:
-    print("no good", file=sys.stderr, flush=True)
+    sys.stderr.write("no good\n")
     sys.exit(3)
 if "deaf" in modes:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -50,10 +52,8 @@ if "busy" in modes:
     while time.process_time() < 0.3:
         pass
 
-starts = 1
-if os.path.exists(f"{data}/starts"):
-    with open(f"{data}/starts") as file:
-        starts = int(file.read()) + 1
+before = Path(data, "starts")
+starts = int(before.read_text()) + 1 if before.exists() else 1
 note("starts", starts)
 note("environment", "\n".join(f"{name}={value}" for name, value in sorted(os.environ.items())))
 
