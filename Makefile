@@ -10,7 +10,6 @@ export PYTEST_ADDOPTS :=
 .PHONY: setup demo test lint bench nightly sabotage docs images containers clean
 
 setup: $(STAMP)
-	@$(BIN)/python -m pytest_enterprise.engines.obtain
 
 $(STAMP): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -23,7 +22,7 @@ demo: setup
 	@$(BIN)/python -m pytest scenarios -m demo --enterprise-runtime=process -v --no-header -p no:cacheprovider
 
 test: setup
-	$(BIN)/python -m pytest tests scenarios --enterprise-runtime=process
+	$(BIN)/python -m pytest tests
 
 sabotage: setup
 	$(BIN)/python -m pytest scenarios --enterprise-sabotage --enterprise-runtime=process
