@@ -172,25 +172,28 @@ class ProcessInstance(Instance):
 
     # What is known about it
 
+    def _now(self) -> proctree.Process | None:
+        """The main process as the kernel shows it; None once it has ended."""
+        now = proctree.process(self._pid) if self._pid else None
+        return now if now is not None and not now.gone and now.started == self._started else None
+
     async def alive(self) -> bool:
-        if self._pid in self._supervisor.exits:
-            return False
-        now = proctree.process(self._pid)
-        if now is not None and not now.gone and now.started == self._started:
+        if self._now():
             return True
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._supervisor.ended(self._pid).wait(), 1)
+        if self._pid:  # the supervisor is about to tell how it ended
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._supervisor.ended(self._pid).wait(), 1)
         return False
 
     async def paused(self) -> bool:
-        now = proctree.process(self._pid)
-        return now is not None and now.started == self._started and now.stopped
+        now = self._now()
+        return now is not None and now.stopped
 
     def exit_status(self) -> str | None:
         ended = self._supervisor.exits.get(self._pid)
         if ended:
             return _ending(ended[0])
-        return "ended together with the supervisor" if self._supervisor.closed.is_set() else None
+        return "ended after its supervisor" if self._supervisor.closed.is_set() and not self._now() else None
 
     def log(self, lines: int = 20) -> Sequence[str]:
         try:

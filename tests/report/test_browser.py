@@ -119,7 +119,7 @@ def test_a_link_unfolds_its_scenario(chromium, hundreds):
     card = page.locator("details.card:not([open])").last
     name = card.get_attribute("id")
     page.locator(f'a[href="#{name}"]').last.click()
-    assert page.locator(f"#{name}[open] svg").is_visible()
+    page.locator(f"#{name}[open] svg").wait_for(state="visible", timeout=5000)
 
 
 def test_print(chromium, demo):

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from tiny_engine import Tiny, ask, eventually, gone, opened, ready, site_of, start
 
+from pytest_enterprise.engines.base import Launch
 from pytest_enterprise.errors import ConfigurationError, EngineFailed, EngineMissing, FaultFailed
 from pytest_enterprise.run import VARIABLE, Run
 from pytest_enterprise.runtimes import proctree
@@ -35,7 +36,7 @@ def started(run: Run, engine: Tiny) -> str:
     return str(caught.value)
 
 
-def test_environment_and_log(run: Run) -> None:
+def test_environment_and_log(run: Run, own_tmp: Path) -> None:
     """A program gets a small environment of known content, and all it writes is in its log."""
     os.environ["TINY_SECRET"] = "ours"
     try:
@@ -48,7 +49,9 @@ def test_environment_and_log(run: Run) -> None:
                 assert environment["TINY"] == "yes"
                 assert environment[VARIABLE] == run.id
                 assert environment["LANG"] == "C.UTF-8"
-                assert os.path.isdir(environment["TMPDIR"])
+                assert list((own_tmp / Path(environment["TMPDIR"]).parent.name).iterdir()) == [
+                    Path(environment["TMPDIR"])
+                ]
                 assert "TINY_SECRET" not in environment
                 assert instance.log()[0].startswith("process ")
                 assert (run.engines / "tiny" / "log").read_text().startswith("process ")
@@ -70,7 +73,7 @@ def test_nothing_stays(run: Run, own_tmp: Path) -> None:
             assert eventually((site.data / "daemon").exists)
             main = int((await ask(site.host["main"]))[0])
             memory = (site.data / "posix").read_text()
-            assert os.path.exists(memory)
+            assert memory in proctree.mapped_files([main])
             segment, daemon = (int((site.data / name).read_text()) for name in ("sysv", "daemon"))
             assert segment in {s.id for s in proctree.segments()}
             return main, daemon, segment, memory
@@ -355,13 +358,19 @@ def test_unprivileged_without_namespaces(public_run: Run) -> None:
 
     async def body() -> None:
         async with opened(public_run) as runtime:
-            engine = Tiny(unprivileged=True, program="python3")
-            instance, site = await start(runtime, engine)
-            assert (await ask(site.host["main"]))[1] not in ("0", "1000")
-            assert (site.data / "starts").stat().st_uid != 0
-            await instance.kill()
-            await instance.restart()
-            await ready(engine, site, instance)
+            engine = Tiny()
+            site = site_of(engine, "tiny", runtime.place(engine, "tiny"), "process")
+            # Not our Python: nobody may be unable to reach that.
+            command = ("sh", "-c", f"id -u > {site.data}/uid; echo > {site.config}/mark; exec sleep 60")
+            instance = await runtime.start(engine, site, Launch(command=command, unprivileged=True))
+            for _ in range(2):
+                assert eventually((site.config / "mark").exists)
+                assert int((site.data / "uid").read_text()) == (site.data / "uid").stat().st_uid
+                assert int((site.data / "uid").read_text()) not in (0, 1000)
+                assert await instance.alive()
+                (site.config / "mark").unlink()
+                await instance.kill()
+                await instance.restart()
 
     asyncio.run(body())
 

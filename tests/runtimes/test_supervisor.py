@@ -83,11 +83,12 @@ def test_supervisor_ended_by_hand(run: Run) -> None:
             runtime._program.terminate()
             while await instance.alive():
                 await asyncio.sleep(0.01)
-            assert instance.exit_status() == "ended together with the supervisor"
+            await runtime.supervisor.closed.wait()
+            assert instance.exit_status() == "signal 9 (SIGKILL)"
             assert eventually(lambda: gone(daemon))
             with pytest.raises(EngineFailed, match="the supervisor of this run's processes is gone"):
                 await instance.restart()
-            assert await instance.cpu_seconds() == 0.0
+            assert await instance.cpu_seconds() > 0
 
     asyncio.run(body())
 
@@ -97,12 +98,18 @@ def test_supervisor_killed(run: Run, own_tmp: Path) -> None:
 
     async def body() -> tuple[int, int]:
         async with opened(run) as runtime:
-            _, site = await start(runtime, Tiny(modes=("daemon",)))
+            instance, site = await start(runtime, Tiny(modes=("daemon",)))
             assert eventually((site.data / "daemon").exists)
             pids = int((await ask(site.host["main"]))[0]), int((site.data / "daemon").read_text())
             runtime._program.kill()
             await runtime.supervisor.closed.wait()
             assert not any(gone(pid) for pid in pids)
+            assert await instance.alive()
+            assert instance.exit_status() is None
+            os.kill(pids[0], signal.SIGKILL)
+            assert eventually(lambda: gone(pids[0]))
+            assert not await instance.alive()
+            assert instance.exit_status() == "ended after its supervisor"
             return pids
 
     pids = asyncio.run(body())

@@ -66,9 +66,10 @@ async def ask(address: Address) -> list[str]:
     """What the tiny server says: pid, effective user id, number of its start."""
     async with asyncio.timeout(2):
         reader, writer = await asyncio.open_connection(*address)
-        words = (await reader.read()).decode().split()
-    writer.close()
-    await writer.wait_closed()
+        try:
+            words = (await reader.read()).decode().split()
+        finally:
+            writer.transport.abort()
     if not words:
         raise ConnectionResetError("closed without a word")
     return words
