@@ -276,6 +276,7 @@ class Supervisor:
                 break
             self.end(left)
             time.sleep(0.002)
+        self.reap()
         for segment in proctree.segments_of(self.lives):
             proctree.remove_segment(segment)
         proctree.remove_mapped(self.memory, since=self.started)
