@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import secrets
 import shutil
@@ -100,23 +101,35 @@ class ProcessRuntime(Runtime):
             "TMPDIR": str(self._temporary / instance),
             **extra,
             VARIABLE: self.run.id,
-            INSTANCE: instance,
+            INSTANCE: self.key(instance),
         }
+
+    def key(self, instance: str) -> str:
+        """What the supervisor and the environment call an instance; another stack may have one of the same name."""
+        return f"{self._temporary.name}/{instance}"
+
+    def _home(self, instance: str) -> Path:
+        """Make an instance's directories: a second one of that name in a run gets others, the first one's are kept."""
+        for number in itertools.count(1):
+            home = self.run.engines / (instance if number == 1 else f"{instance}.{number}")
+            try:
+                home.mkdir(parents=True)
+                (home / "config").mkdir()
+                (home / "data").mkdir()
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise ConfigurationError(
+                    f"cannot make {error.filename} for {instance}: {error.strerror}. "
+                    "Make room, or give another place with --enterprise-reports DIR."
+                ) from error
+            return home
+        raise AssertionError("unreachable: itertools.count does not end")
 
     def place(self, engine: Engine, instance: str) -> Placement:
         """Ports of this run on 127.0.0.1 and empty directories below its run directory."""
-        home = self.run.engines / instance
+        home = self._home(instance)
         config, data = home / "config", home / "data"
-        try:
-            for directory in (config, data):
-                if directory.exists():  # of an instance of the same name that was removed again
-                    shutil.rmtree(directory)
-                directory.mkdir(parents=True)
-        except OSError as error:
-            raise ConfigurationError(
-                f"cannot make {error.filename} for {instance}: {error.strerror}. "
-                "Make room, or give another place with --enterprise-reports DIR."
-            ) from error
         listen = {port: self.run.ports.take() for port in engine.ports}
         addresses = {port: Address(_HOST, number) for port, number in listen.items()}
         return Placement(
@@ -140,7 +153,7 @@ class ProcessRuntime(Runtime):
     async def close(self) -> None:
         """Stop every instance in good order, then let the supervisor end what is left and remove its traces."""
         if self._program is None or self._supervisor is None:
-            if self._registration:
+            if self._registration:  # it was interrupted while it opened
                 self._registration.remove()
             return
         await asyncio.gather(*(instance.stop() for instance in self._instances), return_exceptions=True)
@@ -159,7 +172,7 @@ class ProcessRuntime(Runtime):
 
     def _clean_up(self) -> None:
         """Do what the supervisor did not live to do. Another worker's processes have the run's id too: only ours."""
-        ours = {instance.name for instance in self._instances}
+        ours = {self.key(instance.name) for instance in self._instances}
         leftovers.end_processes([self.run.id], since=self._began, instances=ours)
         shutil.rmtree(self._temporary, ignore_errors=True)
         if self._registration:

@@ -33,6 +33,7 @@ class ProcessInstance(Instance):
     def __init__(self, runtime: ProcessRuntime, engine: Engine, site: Site, launch: Launch) -> None:
         self.name = site.name
         self._runtime = runtime
+        self._key = runtime.key(site.name)
         self._engine = engine
         self._launch = launch
         self._directory = site.data.parent
@@ -77,7 +78,7 @@ class ProcessInstance(Instance):
     async def _spawn(self, argv: Sequence[str]) -> tuple[int, int]:
         answer = await self._supervisor.ask(
             "spawn",
-            key=self.name,
+            key=self._key,
             argv=list(argv),
             env=self._environment,
             log=str(self._log),
@@ -124,7 +125,7 @@ class ProcessInstance(Instance):
             return
         if not await self.alive():
             raise FaultFailed(f"{self.name} is not running ({self.exit_status()}), so {signal} cannot reach it")
-        await self._supervisor.ask("signal", key=self.name, signal=number, whole=True)
+        await self._supervisor.ask("signal", key=self._key, signal=number, whole=True)
         if number == signals.SIGTERM:
             try:
                 await asyncio.wait_for(self._supervisor.ended(self._pid).wait(), self._launch.stop_timeout)
@@ -136,7 +137,7 @@ class ProcessInstance(Instance):
             await self._end_tree()
 
     async def _end_tree(self) -> None:
-        answer = await self._supervisor.ask("kill", key=self.name, timeout=FORCE)
+        answer = await self._supervisor.ask("kill", key=self._key, timeout=FORCE)
         if answer["unmoved"]:
             raise FaultFailed(f"{self.name}: processes {answer['unmoved']} did not end within {FORCE:g} s of SIGKILL")
         if self._pid:
@@ -145,20 +146,20 @@ class ProcessInstance(Instance):
     async def pause(self) -> None:
         if not await self.alive():
             raise FaultFailed(f"{self.name} is not running ({self.exit_status()}), so it cannot be paused")
-        answer = await self._supervisor.ask("pause", key=self.name, timeout=FORCE)
+        answer = await self._supervisor.ask("pause", key=self._key, timeout=FORCE)
         if answer["unmoved"]:
             raise FaultFailed(f"{self.name}: processes {answer['unmoved']} did not stop within {FORCE:g} s")
 
     async def resume(self) -> None:
         if await self.alive():
-            await self._supervisor.ask("signal", key=self.name, signal=int(signals.SIGCONT), whole=True)
+            await self._supervisor.ask("signal", key=self._key, signal=int(signals.SIGCONT), whole=True)
 
     async def stop(self, timeout: float | None = None) -> None:
         if self._supervisor.closed.is_set():
             return
         if await self.alive():
             number = _number(self._launch.stop_signal)
-            await self._supervisor.ask("signal", key=self.name, signal=number, whole=False)
+            await self._supervisor.ask("signal", key=self._key, signal=number, whole=False)
             await self.resume()
             with contextlib.suppress(TimeoutError):
                 limit = self._launch.stop_timeout if timeout is None else timeout
@@ -211,7 +212,7 @@ class ProcessInstance(Instance):
         ended = self._supervisor.exits.get(self._pid)
         if ended or self._supervisor.closed.is_set():
             return self._cpu_before + (ended[1] if ended else 0.0)
-        answer = await self._supervisor.ask("cpu", key=self.name)
+        answer = await self._supervisor.ask("cpu", key=self._key)
         return self._cpu_before + float(answer["cpu"])
 
 

@@ -1,8 +1,8 @@
 """The parent of every process of a run: ``python -m pytest_enterprise.runtimes.supervisor SOCKET OWNER [PATH ...]``.
 
 It reads requests from an inherited socket, one JSON object a line, and answers each with ``{"id": ..., ...}``; the end
-of a program is told as ``{"exit": KEY, "status": wait status, "cpu": seconds}``. Programs go by a *key*, the name of
-the instance. When the socket ends or its owner dies, for whatever reason, it ends every process below it, removes their
+of a program is told as ``{"exit": KEY, "status": wait status, "cpu": seconds}``. Programs go by a *key*, one for
+each instance. When the socket ends or its owner dies, for whatever reason, it ends every process below it, removes their
 shared memory and the PATHs given, and exits. Being a child subreaper, it is the parent of those whose own parent died.
 
 A program of its own, because the kernel's parent-death signal fires when the starting *thread* ends and is cleared when
@@ -37,7 +37,7 @@ _TICK = 4
 Request = dict[str, Any]
 
 
-def _enter_user_namespace() -> None:
+def _enter_user_namespace() -> None:  # pragma: no cover - its process becomes another program
     """Become ``USER_INSIDE`` in a user namespace: not root to itself, while its files stay the caller's."""
     user, group = os.geteuid(), os.getegid()
     if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWUSER):
@@ -52,7 +52,7 @@ def _enter_user_namespace() -> None:
             file.write(text)
 
 
-def _become_nobody(user: int, group: int, needs: list[str]) -> None:
+def _become_nobody(user: int, group: int, needs: list[str]) -> None:  # pragma: no cover - the same
     os.setgroups([])
     os.setgid(group)
     os.setuid(user)
@@ -61,7 +61,7 @@ def _become_nobody(user: int, group: int, needs: list[str]) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
 
-def _run_child(request: Request) -> None:
+def _run_child(request: Request) -> None:  # pragma: no cover - the same
     """In the forked child: become the program. Raises with ``step`` noted when it cannot."""
     os.setsid()
     signal.set_wakeup_fd(-1)
@@ -194,7 +194,7 @@ class Supervisor:
         # An exec that works closes the pipe; one that fails tells through it.
         reader, writer = os.pipe2(os.O_CLOEXEC)
         pid = os.fork()
-        if pid == 0:
+        if pid == 0:  # pragma: no cover - the same
             try:
                 _run_child(request)
             except BaseException as error:  # nothing may escape into the parent's code

@@ -312,7 +312,7 @@ def sabotaged(builder):
     return build.write()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
     """A headless Chromium; skipped where there is none, which CI turns into a failure."""
     path = shutil.which("chromium")

@@ -420,15 +420,20 @@ def test_many_at_once(run: Run) -> None:
     asyncio.run(body())
 
 
-def test_place_again_is_empty(run: Run) -> None:
-    """An instance placed under the name of a removed one finds no data of it."""
+def test_second_of_a_name(run: Run) -> None:
+    """A second instance of a name, of the same stack or another one of the run, has directories of its own."""
 
     async def body() -> None:
-        async with opened(run) as runtime:
-            instance, _ = await start(runtime, Tiny())
-            await instance.stop()
-            _, site = await start(runtime, Tiny())
-            assert (await ask(site.host["main"]))[2] == "1"
+        async with opened(run) as runtime, opened(run) as another:
+            instance, first = await start(runtime, Tiny())
+            _, second = await start(another, Tiny())
+            assert (await ask(second.host["main"]))[2] == "1"
+            await instance.kill()
+            assert (await ask(second.host["main"]))[2] == "1"
+            _, third = await start(runtime, Tiny())
+            assert (await ask(third.host["main"]))[2] == "1"
+            homes = [site.data.parent.name for site in (first, second, third)]
+            assert homes == ["tiny", "tiny.2", "tiny.3"]
 
     asyncio.run(body())
 
