@@ -5,7 +5,19 @@ Everything here is imported on first use, so that pytest runs that do not use th
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_enterprise.engines.alertmanager import Alertmanager
+    from pytest_enterprise.engines.discovery import Discovery
+    from pytest_enterprise.engines.envoy import Envoy
+    from pytest_enterprise.engines.etcd import Etcd
+    from pytest_enterprise.engines.external import External
+    from pytest_enterprise.engines.postgres import Postgres
+    from pytest_enterprise.engines.prometheus import Prometheus
+    from pytest_enterprise.engines.service import Service
+    from pytest_enterprise.objectives import Availability, Fact, Latency, Recovery, Refusals, Throughput
+    from pytest_enterprise.stack import Link, Stack
 
 __version__ = "0.1.0"
 
@@ -28,7 +40,24 @@ _HOME = {
     "Throughput": "pytest_enterprise.objectives",
 }
 
-__all__ = sorted(_HOME)
+__all__ = [
+    "Alertmanager",
+    "Availability",
+    "Discovery",
+    "Envoy",
+    "Etcd",
+    "External",
+    "Fact",
+    "Latency",
+    "Link",
+    "Postgres",
+    "Prometheus",
+    "Recovery",
+    "Refusals",
+    "Service",
+    "Stack",
+    "Throughput",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -151,7 +151,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; a mistake is told in a line and gives exit status 2."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["proxy"]:
-        from pytest_enterprise.proxy.__main__ import main as proxy_main
+        from pytest_enterprise.proxy.program import main as proxy_main
 
         return proxy_main(arguments[1:])
     parsed = _parser().parse_args(arguments)

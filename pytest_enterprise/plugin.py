@@ -30,6 +30,7 @@ SUITES = ("unit", "integration", "performance", "security", "compliance", "failo
 _MARKERS = (
     "scenario(claim, sabotage): a test that proves a claim; sabotage maps a switch to the objective it must break",
     "control(*ids): requirements of frameworks that the test gives evidence for, such as SOC2:A1.2",
+    "demo: shows the whole of it in a minute; selected by -m demo",
     "nightly: too long for every run; selected by -m nightly",
     "needs_container: runs under the container runtime only",
     *(f"{suite}: belongs to the {suite} suite" for suite in SUITES),
@@ -187,21 +188,24 @@ def _enterprise_objectives(request: pytest.FixtureRequest) -> Objectives:
 def _enterprise_registry(_enterprise_live: LiveStack) -> Registry:
     from pytest_enterprise.session import system
 
-    return system("registry", _enterprise_live)
+    made: Registry = system("registry", _enterprise_live)
+    return made
 
 
 @pytest.fixture
 def _enterprise_gateway(_enterprise_live: LiveStack) -> Gateway:
     from pytest_enterprise.session import system
 
-    return system("gateway", _enterprise_live)
+    made: Gateway = system("gateway", _enterprise_live)
+    return made
 
 
 @pytest.fixture
 def _enterprise_monitoring(_enterprise_live: LiveStack) -> Monitoring:
     from pytest_enterprise.session import system
 
-    return system("monitoring", _enterprise_live)
+    made: Monitoring = system("monitoring", _enterprise_live)
+    return made
 
 
 @pytest.fixture

@@ -127,7 +127,7 @@ class RunningStack:
                     }
                     if routes:
                         tunnels.append(PlannedTunnel(name=client, routes=routes))
-        self._proxy = FaultProxy(name=PROXY, planned=tuple(planned), tunnels=tuple(tunnels), seed=self.run.seed)
+        self._proxy = FaultProxy(name=PROXY, planned=tuple(planned), tunnels=tuple(tunnels))
         if image := self.run.settings.images.get(PROXY):
             self._proxy = dataclasses.replace(self._proxy, image=image)
         self._engines[PROXY] = self._proxy
@@ -234,6 +234,7 @@ class RunningStack:
             network={instance: p.network for instance, p in self._placed.items()},
             links=links,
             instances={server: tuple(self._names[server]) for server in links},
+            routes={(link.client, link.server): link.address for link in self._links.values() if link.client != LOAD},
             tunnel=tunnel,
             config=placed.config,
             data=placed.data,
@@ -353,19 +354,19 @@ class RunningStack:
         name = f"{engine_name}-{number}"
         self._placed[name] = self._runtimes[self._runtime_of[engine_name]].place(engine, name)
         names.append(name)
-        clients = set()
         for link in self.spec.links:
             if engine_name not in (link.client, link.server) or link.client == link.server:
                 continue
             for client, server in self._pairs(link):
                 if name in (client, server) and self._proxy:
                     await self._open_link(client, server, link)
-                if server == name and client in self._instances:
-                    clients.add(client)
-        for client in clients:
-            await asyncio.to_thread(self._engine_of(client).relink, self.site(client))
+        await self._relink()
         await self._start(engine, name)
         return name
+
+    async def _relink(self) -> None:
+        for name in self._instances:
+            await asyncio.to_thread(self._engine_of(name).relink, self.site(name))
 
     async def _open_link(self, client: str, server: str, link: Link) -> None:
         assert self._proxy is not None
@@ -393,8 +394,7 @@ class RunningStack:
             if self._proxy:
                 await asyncio.to_thread(self._proxy.close_link, self._placed[PROXY].host["control"], link.name)
             del self._links[link.name]
-        for client in {link.client for link in gone if link.server == name and link.client in self._instances}:
-            await asyncio.to_thread(self._engine_of(client).relink, self.site(client))
+        await self._relink()
         del self._placed[name]
 
     async def _end(self, name: str) -> None:

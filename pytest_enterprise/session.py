@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,12 +60,15 @@ class Session:
         from pytest_enterprise.report.terminal import narrate
 
         reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
+        capture: Any = self._config.pluginmanager.get_plugin("capturemanager")
+        one_at_a_time = threading.Lock()
 
         def tell(event: dict[str, Any]) -> None:
             line = narrate(event)
             if line:
-                reporter.ensure_newline()
-                reporter.write_line(f"  {line}", cyan=True)
+                with one_at_a_time, capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+                    reporter.ensure_newline()
+                    reporter.write_line(f"  {line}", cyan=True)
 
         if reporter:
             self.run.events.subscribe(tell)

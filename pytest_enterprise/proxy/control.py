@@ -10,10 +10,10 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
+from pytest_enterprise.http_server import Request, Response
 from pytest_enterprise.proxy import values
 from pytest_enterprise.proxy.address import BadAddress
 from pytest_enterprise.proxy.collection import Collection
-from pytest_enterprise.proxy.http import Request, Response
 from pytest_enterprise.proxy.link import Link
 from pytest_enterprise.proxy.listener import BindFailed
 from pytest_enterprise.proxy.toxics import KINDS

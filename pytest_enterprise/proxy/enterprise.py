@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from pytest_enterprise.http_server import Response
 from pytest_enterprise.proxy import values
 from pytest_enterprise.proxy.address import BadAddress
 from pytest_enterprise.proxy.control import (
@@ -19,7 +20,6 @@ from pytest_enterprise.proxy.control import (
     success,
     toxic_view,
 )
-from pytest_enterprise.proxy.http import Response
 from pytest_enterprise.proxy.link import Link
 from pytest_enterprise.proxy.listener import BindFailed
 from pytest_enterprise.proxy.toxics import KINDS

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from pytest_enterprise.http_server import Response
 from pytest_enterprise.proxy.collection import Collection
 from pytest_enterprise.proxy.control import Router
-from pytest_enterprise.proxy.http import Response
 
 _TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pytest_enterprise.http_server import Server
 from pytest_enterprise.proxy import metrics, values
 from pytest_enterprise.proxy.address import BadAddress, HostPort, resolve
 from pytest_enterprise.proxy.api import ToxiproxyApi
 from pytest_enterprise.proxy.collection import Collection
 from pytest_enterprise.proxy.control import ApiError, Router
 from pytest_enterprise.proxy.enterprise import EnterpriseApi
-from pytest_enterprise.proxy.http import Server
 from pytest_enterprise.proxy.relay import Reactor
 from pytest_enterprise.proxy.timers import Timers
 

@@ -2,8 +2,9 @@
 
 It reads requests from an inherited socket, one JSON object a line, and answers each with ``{"id": ..., ...}``; the end
 of a program is told as ``{"exit": KEY, "status": wait status, "cpu": seconds}``. Programs go by a *key*, one for
-each instance. When the socket ends or its owner dies, for whatever reason, it ends every process below it, removes their
-shared memory and the PATHs given, and exits. Being a child subreaper, it is the parent of those whose own parent died.
+each instance. When the socket ends or its owner dies, for whatever reason, it ends every process below it, removes
+their shared memory and the PATHs given, and exits. Being a child subreaper, it is the parent of those whose own parent
+died.
 
 A program of its own, because the kernel's parent-death signal fires when the starting *thread* ends and is cleared when
 a program changes user.

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from pytest_enterprise.proxy import http as control_http
+from pytest_enterprise import http_server as control_http
 
 
 def answer(wire, control, data):

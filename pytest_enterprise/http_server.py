@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server for the control port: keep-alive and pipelining, with bounds on everything a client sends."""
+"""A small HTTP/1.1 server for our own programs: keep-alive and pipelining, with bounds on everything a client sends."""
 
 from __future__ import annotations
 
