@@ -16,13 +16,14 @@ $(STAMP): pyproject.toml
 	@echo "installing pytest-enterprise into .venv"
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --editable '.[all]' --group service --group test
+	@$(BIN)/python -m pytest_enterprise.engines.obtain
 	@touch $(STAMP)
 
 demo: setup
 	@$(BIN)/python -m pytest scenarios -m demo --enterprise-runtime=process -v --no-header -p no:cacheprovider
 
 test: setup
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests scenarios --enterprise-runtime=process
 
 sabotage: setup
 	$(BIN)/python -m pytest scenarios --enterprise-sabotage --enterprise-runtime=process

@@ -84,7 +84,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("_enterprise_sabotage", list(marker.kwargs.get("sabotage", {})), indirect=True)
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)  # before others deselect: claims are checked against everything that was collected
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     try:
         if any(item.get_closest_marker("scenario") or item.get_closest_marker("control") for item in items):

@@ -80,7 +80,7 @@ class RunningStack:
         if self._opened:
             return
         self._opened = True
-        wanted = choose.runtime_name(self.run.settings.runtime, self.spec, self.run.settings.images)
+        wanted = choose.runtime_name(self.run.settings.runtime, self.spec)
         for engine in self.spec.engines:
             self._runtime_of[engine.name] = "external" if engine.url else wanted
         for name in {*self._runtime_of.values(), *((wanted,) if self.proxied else ())}:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_enterprise import claims as claims_file
-from pytest_enterprise.errors import ConfigurationError, EngineFailed, EnterpriseError
+from pytest_enterprise.errors import ConfigurationError, EngineFailed, EnterpriseError, LoadFailed
 from pytest_enterprise.live import LiveStack, names_of
 from pytest_enterprise.run import Run
 
 if TYPE_CHECKING:
     import pytest
 
+    from pytest_enterprise.events import Event
     from pytest_enterprise.load.generator import Load
     from pytest_enterprise.objectives import Objectives
     from pytest_enterprise.settings import Settings
@@ -46,7 +47,9 @@ class Session:
         self._objectives: dict[str, Objectives] = {}
         self._failed: dict[str, str] = {}
         self._started: dict[str, float] = {}
+        self._told: dict[str, list[Event]] = {}
         self.run.events.subscribe(lambda event: config.hook.pytest_enterprise_event(event=event))
+        self.run.events.subscribe(self._note)
         if not self.is_worker:
             self.run.write(claims=[claim.as_dict() for claim in self.claims])
             self.run.events.emit(
@@ -54,6 +57,11 @@ class Session:
             )
             if config.get_verbosity() > 0:
                 self._narrate()
+
+    def _note(self, event: Event) -> None:
+        """Keep what concerns a test until it has ended."""
+        if event.get("test") in self._started:
+            self._told.setdefault(event["test"], []).append(event)
 
     def _narrate(self) -> None:
         """Tell on the terminal what happens while it happens."""
@@ -82,9 +90,11 @@ class Session:
 
     def collected(self, items: list[pytest.Item]) -> None:
         """Check every scenario's claim and sabotage, and with --enterprise-sabotage keep only scenarios."""
-        scenarios = []
+        scenarios: list[pytest.Item] = []
+        named: dict[str, str | None] = {}
         for item in items:
             marker = item.get_closest_marker("scenario")
+            named[item.nodeid] = marker.kwargs.get("claim") if marker else None
             if marker is None:
                 continue
             scenarios.append(item)
@@ -95,6 +105,9 @@ class Session:
                     f"{', '.join([*map(repr, marker.args), *sorted(unknown)])}"
                 )
             claims_file.check(self.claims, item.nodeid, marker.kwargs.get("claim"), marker.kwargs.get("sabotage"))
+        parts = {argument.partition("::")[0] for argument in self._config.args if "::" in argument}
+        whole = {file for file in (name.partition("::")[0] for name in named) if file not in parts}
+        claims_file.check_listed(self.claims, named, whole, self._config.rootpath)
         if self.settings.sabotage:
             kept = [item for item in scenarios if getattr(item, "callspec", None)]
             gone = [item for item in items if item not in kept]
@@ -172,7 +185,7 @@ class Session:
 
     def test_reported(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         """Correct what pytest reports of a phase of a test, and record the outcome after the last phase."""
-        if call.excinfo and isinstance(call.excinfo.value, (ConfigurationError, EngineFailed)):
+        if call.excinfo and isinstance(call.excinfo.value, (ConfigurationError, EngineFailed, LoadFailed)):
             report.longrepr = f"{type(call.excinfo.value).__name__}: {call.excinfo.value}"
         if report.when == "call" and item.get_closest_marker("scenario"):
             self._judge_scenario(item, call, report)
@@ -181,7 +194,7 @@ class Session:
             self._failed.setdefault(item.nodeid, f"{kind}\n{_message(call, report)}")
         if report.when == "teardown":
             outcome, _, message = self._failed.pop(item.nodeid, "passed\n").partition("\n")
-            began = self._started.pop(item.nodeid, time.monotonic())
+            began = self._started.get(item.nodeid, time.monotonic())
             self.run.events.emit(
                 "test.finished",
                 test=item.nodeid,
@@ -189,7 +202,20 @@ class Session:
                 seconds=round(time.monotonic() - began, 3),
                 message=message,
             )
+            self._started.pop(item.nodeid, None)
             self._objectives.pop(item.nodeid, None)
+            self._publish(item, report)
+
+    def _publish(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        """Give other reporters what this test showed: JUnit's properties, Allure's labels and attachments."""
+        from pytest_enterprise.report import allure, junit
+
+        told = self._told.pop(item.nodeid, [])
+        found = junit.properties(told)
+        item.user_properties += found
+        known = report.user_properties
+        report.user_properties = [*known, *(pair for pair in found if pair not in known)]
+        allure.attach(told, self.run.directory)
 
     def _judge_scenario(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         """A scenario that judged nothing proves nothing; a sabotaged one must break its named objective."""
@@ -237,12 +263,17 @@ class Session:
 
     def write_summary(self, reporter: pytest.TerminalReporter) -> None:
         """The verdict table and the path of the report."""
+        from pytest_enterprise.report import github
         from pytest_enterprise.report.model import load_run
         from pytest_enterprise.report.terminal import summary_lines
 
+        if self.is_worker:
+            return
+        report = load_run(self.run.directory)
         reporter.section("enterprise")
-        for line in summary_lines(load_run(self.run.directory)):
+        for line in summary_lines(report):
             reporter.write_line(line)
+        github.publish(report, reporter.write_line)
 
 
 def _message(call: pytest.CallInfo[None], report: pytest.TestReport) -> str:
@@ -272,5 +303,5 @@ def make_load(live: LiveStack, test: str) -> Load:
     targets = [link.server for link in live.spec.links if link.client == LOAD]
     if targets:
         live.ensure(*targets)
-    host = live.url(targets[0]) if targets else None
-    return Load(live.run, test, default_host=host, root=Path.cwd())
+    hosts = {live.url(target): f"{LOAD} -> {target}" for target in targets}
+    return Load(live.run, test, default_host=next(iter(hosts), None), root=Path.cwd(), link_of=hosts.get)

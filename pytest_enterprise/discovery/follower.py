@@ -8,7 +8,7 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -59,20 +59,16 @@ class Follower:
             while True:
                 async with asyncio.timeout(_LIMIT):
                     await self._read(client)
-                    if not watchers:
-                        watchers = [
-                            asyncio.create_task(_wake(woken, await client.watch_prefix(prefix.encode())))
-                            for prefix in (SERVICES, SWITCHES)
-                        ]
-                        # What changed between the first read and the watch shows in the next read.
-                        woken.set()
+                if not watchers:
+                    watchers = [asyncio.create_task(_wake(woken, client, prefix)) for prefix in (SERVICES, SWITCHES)]
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(woken.wait(), _REREAD)
                 woken.clear()
         finally:
             for watcher in watchers:
                 watcher.cancel()
-            await asyncio.gather(*watchers, return_exceptions=True)
+            if watchers:
+                await asyncio.wait(watchers, timeout=_LIMIT)
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(_LIMIT):
                     await client.close()
@@ -90,8 +86,20 @@ async def _prefix(client: aetcd.Client, prefix: str) -> Found:
     return {item.key.decode().removeprefix(prefix): item.value.decode() for item in items}
 
 
-async def _wake(woken: asyncio.Event, watch: aetcd.Watch) -> None:
-    async for _ in watch:
+async def _wake(woken: asyncio.Event, client: aetcd.Client, prefix: str) -> None:
+    """Set ``woken`` at every change below a prefix, and once when the watch begins.
+
+    The stream itself, not aetcd's watcher: that one was seen to wait for ever after its member had gone.
+    """
+    from aetcd import rpc
+
+    async def requests() -> AsyncIterator[rpc.WatchRequest]:
+        key = prefix.encode()
+        beyond = key[:-1] + bytes([key[-1] + 1])
+        yield rpc.WatchRequest(create_request=rpc.WatchCreateRequest(key=key, range_end=beyond))
+        await asyncio.Event().wait()
+
+    async for _ in rpc.WatchStub(client.channel).Watch(requests()):
         woken.set()
 
 

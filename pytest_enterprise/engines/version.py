@@ -17,5 +17,6 @@ def of_program(program: Path | None, *arguments: str) -> str:
         done = subprocess.run((program, *(arguments or ("--version",))), capture_output=True, text=True, timeout=5)
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
-    found = re.search(r"\d+\.\d+(\.\d+)?[\w.~+-]*", done.stdout + done.stderr)
+    told = (done.stdout + done.stderr).replace(str(program), "")  # a path may hold a version of something else
+    found = re.search(r"\d+\.\d+(\.\d+)?[\w.~+-]*", told)
     return found.group() if found else "unknown"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import os
@@ -364,7 +365,7 @@ class Load:
             "host": chosen,
             "classes": list(user_classes),
             "seconds": checks.number("seconds", seconds),
-            "seed": self._run.seed if seed is None else seed,
+            "seed": self._draw_seed() if seed is None else seed,
             "options": dict(options or {}),
         }
         try:
@@ -374,6 +375,14 @@ class Load:
         traffic = Traffic(self._run, self._test, self._link_of(chosen) if self._link_of else None, settings)
         self._made.append(traffic)
         return traffic
+
+    def _draw_seed(self) -> int:
+        """From the run's seed, the test and the number of its load.
+
+        Two loads of one run must differ: users who draw the same keys again would be answered from what is stored.
+        """
+        text = f"{self._run.seed}/{self._test}/{len(self._made)}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
 
     @property
     def all(self) -> tuple[Traffic, ...]:

@@ -11,9 +11,10 @@ def write_all(directory: Path) -> Path | None:
     It cannot where Jinja2 is not installed or the disk is full: the terminal's summary says so and what to do.
     """
     from pytest_enterprise.errors import ConfigurationError
-    from pytest_enterprise.report import html
+    from pytest_enterprise.report import html, junit
 
     try:
+        junit.write(directory)
         return html.write(directory)
     except (ConfigurationError, OSError):
         return None

@@ -1,11 +1,19 @@
-"""JUnit properties of one test, for ``item.user_properties``."""
+"""JUnit: properties of one test for ``item.user_properties``, and ``junit.xml`` of a whole run."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from pathlib import Path
+from xml.etree import ElementTree
 
+from pytest_enterprise import events
 from pytest_enterprise.events import Event
 from pytest_enterprise.report import reading, words
+
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 allows nowhere."""
+_OUTCOMES = {"failed": "failure", "error": "error", "skipped": "skipped"}
 
 
 def properties(test_events: Iterable[Event]) -> list[tuple[str, str]]:
@@ -39,3 +47,50 @@ def properties(test_events: Iterable[Event]) -> list[tuple[str, str]]:
                 told = f"{event.get('outcome')}: {event.get('detail') or ''}".rstrip(": ")
                 found.append((f"enterprise.sabotage.{event.get('switch')}", told))
     return found
+
+
+def write(directory: Path) -> Path:
+    """Write ``junit.xml`` of a run directory: one test case for each run of each test, with its properties."""
+    told: dict[str, list[Event]] = {}
+    cases: list[ElementTree.Element] = []
+    for event in events.read(directory):
+        test = event.get("test")
+        if event["kind"] == "test.started":
+            told[str(test)] = []
+        if test in told:
+            told[test].append(event)
+            if event["kind"] == "test.finished":
+                cases.append(_case(test, told.pop(test)))
+    suite = ElementTree.Element("testsuite", name="pytest-enterprise", tests=str(len(cases)))
+    for outcome, attribute in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
+        suite.set(attribute, str(sum(case.find(outcome) is not None for case in cases)))
+    suite.set("time", f"{sum(float(case.get('time', 0)) for case in cases):.3f}")
+    suite.extend(cases)
+    root = ElementTree.Element("testsuites")
+    root.append(suite)
+    path = directory / "junit.xml"
+    partial = path.with_suffix(".xml.part")
+    ElementTree.ElementTree(root).write(partial, encoding="utf-8", xml_declaration=True)
+    partial.replace(path)
+    return path
+
+
+def _case(test: str, test_events: list[Event]) -> ElementTree.Element:
+    file, _, name = test.partition("::")
+    finished = test_events[-1]
+    classname = file.removesuffix(".py").replace("/", ".")
+    case = ElementTree.Element("testcase", classname=_clean(classname), name=_clean(name))
+    case.set("time", str(finished.get("seconds", 0)))
+    found = properties(test_events)
+    if found:
+        group = ElementTree.SubElement(case, "properties")
+        for key, value in found:
+            ElementTree.SubElement(group, "property", name=_clean(key), value=_clean(value))
+    if outcome := _OUTCOMES.get(str(finished.get("outcome"))):
+        message = _clean(str(finished.get("message") or ""))
+        ElementTree.SubElement(case, outcome, message=message.partition("\n")[0]).text = message
+    return case
+
+
+def _clean(text: str) -> str:
+    return _FORBIDDEN.sub("�", text)

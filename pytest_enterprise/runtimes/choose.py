@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pytest_enterprise.errors import ConfigurationError
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from pytest_enterprise.stack import Stack
 
 
-def runtime_name(setting: str, stack: Stack, images: Mapping[str, str]) -> str:
+def runtime_name(setting: str, stack: Stack) -> str:
     """``process`` or ``container`` for the engines of a stack that do not run elsewhere already.
 
     ``auto`` takes containers when a Docker daemon answers and every image is there, else processes.
@@ -25,8 +24,11 @@ def runtime_name(setting: str, stack: Stack, images: Mapping[str, str]) -> str:
     ours = [engine for engine in stack.engines if not engine.url]
     if not ours or not container.docker_answers():
         return "process"
-    wanted = [images.get(engine.name) or engine.image or engine.default_image for engine in ours]
-    return "container" if all(image and container.image_available(image) for image in wanted) else "process"
+    from pytest_enterprise.engines.fault_proxy import FaultProxy
+
+    if stack.links:
+        ours.append(FaultProxy(name="proxy"))
+    return "container" if all(container.find_image(engine) for engine in ours) else "process"
 
 
 def make(name: str, run: Run) -> Runtime:

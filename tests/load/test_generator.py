@@ -116,6 +116,13 @@ def test_it_ends_by_itself_after_its_seconds(serve, load, locustfile):
     assert 0.4 < (traffic.stopped - traffic.started) / 1e9 < 4
 
 
+def test_two_loads_of_one_run_draw_different_seeds(load, locustfile):
+    """Keys that users draw must not repeat in the next load of the same run."""
+    path = locustfile()
+    first, second = (load(path, users=1, host="http://127.0.0.1:1") for _ in range(2))
+    assert first.settings["seed"] != second.settings["seed"]
+
+
 def test_the_same_seed_gives_users_the_same_choices(serve, load, locustfile):
     """What each user draws follows from the seed alone."""
     text = """
