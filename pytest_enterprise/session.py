@@ -29,6 +29,7 @@ _SYSTEMS = {
     "monitoring": ("prometheus", "pytest_enterprise.systems.monitoring", "Monitoring"),
 }
 _SUITES = ("unit", "integration", "performance", "security", "compliance", "failover")
+SABOTAGE_FIXTURE = "_enterprise_sabotage"
 _SETTLE = 0.5
 """Seconds that services get to follow a switch: a watch takes milliseconds, Envoy's re-read of a file some more."""
 
@@ -111,6 +112,11 @@ class Session:
         if self.settings.sabotage:
             kept = [item for item in scenarios if getattr(item, "callspec", None)]
             gone = [item for item in items if item not in kept]
+            for item in kept:
+                # Parametrizing alone would not set it up: pytest drops names that no test function asks for.
+                names: list[str] = getattr(item, "fixturenames", [])
+                if SABOTAGE_FIXTURE not in names:
+                    names.insert(0, SABOTAGE_FIXTURE)
             items[:] = kept
             self._config.hook.pytest_deselected(items=gone)
 
@@ -173,7 +179,7 @@ class Session:
 
     def _switch_of(self, item: pytest.Item) -> str | None:
         callspec = getattr(item, "callspec", None)
-        return callspec.params.get("_enterprise_sabotage") if callspec else None
+        return callspec.params.get(SABOTAGE_FIXTURE) if callspec else None
 
     def objectives(self, item: pytest.Item) -> Objectives:
         """The judge of one test, made on first use."""
