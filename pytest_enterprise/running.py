@@ -47,6 +47,7 @@ class RunningStack:
         self._runtime_of: dict[str, str] = {}
         self._engines: dict[str, Engine] = {}
         self._names: dict[str, list[str]] = {}
+        self._added: dict[str, int] = {}
         self._placed: dict[str, Placement] = {}
         self._instances: dict[str, Instance] = {}
         self._starting: dict[str, asyncio.Task[None]] = {}
@@ -334,9 +335,10 @@ class RunningStack:
         log = list(instance.log(20))
         self.run.events.emit("engine.failed", engine=name, reason=reason, log=log)
         lines = "\n".join(f"    {line}" for line in log) or "    (nothing)"
+        whole = self._placed[name].config.parent / "log"
         return EngineFailed(
             f"{name} {reason}.\n  command: {instance.command_line}\n  last log lines:\n{lines}\n"
-            f"  whole log: {self.run.engines / name / 'log'}. Run `pytest-enterprise doctor` to see what is missing, "
+            f"  whole log: {whole}. Run `pytest-enterprise doctor` to see what is missing, "
             "or give it more time with --enterprise-start-timeout."
         )
 
@@ -350,7 +352,8 @@ class RunningStack:
         """Start one more instance of an engine, with links of its own; returns its name when it is ready."""
         engine = self.spec.engine(engine_name)
         names = self._names[engine_name]
-        number = max((int(n.rpartition("-")[2]) for n in names if n.rpartition("-")[2].isdigit()), default=1) + 1
+        # A name is never used again: what knew its last bearer (a registry, a gateway, a report) must not mix them up.
+        number = self._added[engine_name] = self._added.get(engine_name, engine.replicas) + 1
         name = f"{engine_name}-{number}"
         self._placed[name] = self._runtimes[self._runtime_of[engine_name]].place(engine, name)
         names.append(name)
@@ -361,7 +364,11 @@ class RunningStack:
                 if name in (client, server) and self._proxy:
                     await self._open_link(client, server, link)
         await self._relink()
-        await self._start(engine, name)
+        try:
+            await self._start(engine, name)
+        except BaseException:
+            await self.remove(name)
+            raise
         return name
 
     async def _relink(self) -> None:
@@ -387,7 +394,8 @@ class RunningStack:
     async def remove(self, name: str) -> None:
         """Stop an instance that :meth:`add` started and forget it."""
         engine = self._engine_of(name)
-        await self._end(name)
+        if name in self._instances:
+            await self._end(name)
         self._names[engine.name].remove(name)
         gone = [link for link in self._links.values() if name in (link.client, link.server)]
         for link in gone:

@@ -65,8 +65,6 @@ class Site:
     """Server engine to the addresses this instance must dial for it, one per server instance, in order."""
     instances: Mapping[str, Sequence[str]]
     """Server engine to the names of its instances, in the order of ``links``."""
-    routes: Mapping[tuple[str, str], Address]
-    """Every link of the stack between engines: client and server instance to the address that the client dials."""
     tunnel: Address | None
     """An HTTP CONNECT entry of the fault proxy for this instance's dials to its siblings, if it has one."""
     config: Path
@@ -77,6 +75,8 @@ class Site:
     """``config`` as the instance sees it."""
     data_inside: Path
     """``data`` as the instance sees it."""
+    routes: Mapping[tuple[str, str], Address] = field(default_factory=dict)
+    """Every link of the stack between engines: client and server instance to the address that the client dials."""
     seed: int = 0
     """The run's seed."""
 

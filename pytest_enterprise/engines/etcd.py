@@ -67,10 +67,9 @@ class Etcd(Engine):
         if site.tunnel:
             command.append("--peer-auto-tls")
         proxy = f"http://{site.tunnel}" if site.tunnel else ""
-        return Launch(
-            command=command,
-            env={"HTTPS_PROXY": proxy, "HTTP_PROXY": "", "NO_PROXY": "", "https_proxy": proxy, "no_proxy": ""},
-        )
+        # Its JSON interface dials its own client port, which in a container is one on 0.0.0.0.
+        names = {"HTTPS_PROXY": proxy, "HTTP_PROXY": "", "NO_PROXY": site.bind}
+        return Launch(command=command, env={**names, "https_proxy": proxy, "no_proxy": site.bind})
 
     async def ready(self, site: Site) -> str | None:
         return await probe.http(site.host["client"], "/health", holding=b"true")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pytest_enterprise.engines.base import Address, Engine, Launch, Site
+from pytest_enterprise.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pytest_enterprise.run import Run
@@ -26,6 +28,28 @@ class Placement:
     data: Path
     config_inside: Path
     data_inside: Path
+
+
+def make_home(run: Run, instance: str) -> Path:
+    """Make an instance's directories in the run directory; for another stack's instance of that name, others.
+
+    Raises ConfigurationError when there is no room or no right to.
+    """
+    for number in itertools.count(1):
+        home = run.engines / (instance if number == 1 else f"{instance}.{number}")
+        try:
+            home.mkdir(parents=True)
+            (home / "config").mkdir()
+            (home / "data").mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot make {error.filename} for {instance}: {error.strerror}. "
+                "Make room, or give another place with --enterprise-reports DIR."
+            ) from error
+        return home
+    raise AssertionError("unreachable: itertools.count does not end")
 
 
 class Instance(ABC):

@@ -24,7 +24,7 @@ from pytest_enterprise.engines.base import Address, Engine, Launch, Site
 from pytest_enterprise.errors import ConfigurationError, EngineFailed, EngineMissing
 from pytest_enterprise.run import LABEL, VARIABLE, Run
 from pytest_enterprise.runtimes import container_leftovers, docker_socket
-from pytest_enterprise.runtimes.base import Instance, Placement, Runtime
+from pytest_enterprise.runtimes.base import Instance, Placement, Runtime, make_home
 from pytest_enterprise.runtimes.container_leftovers import NETWORK, OWNER
 
 if TYPE_CHECKING:
@@ -168,9 +168,7 @@ class ContainerRuntime(Runtime):
         return ipaddress.IPv4Network(pool)
 
     def place(self, engine: Engine, instance: str) -> Placement:
-        folder = self.run.engines / instance
-        for name in ("config", "data"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
+        folder = make_home(self.run, instance)
         ip = self._ip[instance] = str(next(self._addresses))
         return Placement(
             bind="0.0.0.0",
@@ -223,7 +221,7 @@ class ContainerRuntime(Runtime):
 
         image = self._image(engine)
         container = self._declare(site, launch, image)
-        folder = self.run.engines / site.name
+        folder = site.config.parent
         instance = ContainerInstance(site.name, container, launch, folder / "log", self._command_line(container, image))
         try:
             container.start()
@@ -296,7 +294,7 @@ class ContainerRuntime(Runtime):
         uid, gid = os.getuid(), os.getgid()
         if uid != 0:
             # Some programs (initdb) ask for the name of their user.
-            passwd = self.run.engines / site.name / "passwd"
+            passwd = site.config.parent / "passwd"
             passwd.write_text(
                 f"root:x:0:0:root:/root:/bin/sh\nenterprise:x:{uid}:{gid}:enterprise:/tmp:/bin/sh\n", encoding="ascii"
             )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import os
 import secrets
 import shutil
@@ -24,7 +23,7 @@ from pytest_enterprise.engines.base import Address, Engine, Launch, Site
 from pytest_enterprise.errors import ConfigurationError
 from pytest_enterprise.run import VARIABLE, Run
 from pytest_enterprise.runtimes import leftovers
-from pytest_enterprise.runtimes.base import Instance, Placement, Runtime
+from pytest_enterprise.runtimes.base import Instance, Placement, Runtime, make_home
 from pytest_enterprise.runtimes.process_instance import FORCE, ProcessInstance
 from pytest_enterprise.runtimes.supervision import Supervision
 from pytest_enterprise.runtimes.supervisor import INSTANCE
@@ -108,27 +107,9 @@ class ProcessRuntime(Runtime):
         """What the supervisor and the environment call an instance; another stack may have one of the same name."""
         return f"{self._temporary.name}/{instance}"
 
-    def _home(self, instance: str) -> Path:
-        """Make an instance's directories: a second one of that name in a run gets others, the first one's are kept."""
-        for number in itertools.count(1):
-            home = self.run.engines / (instance if number == 1 else f"{instance}.{number}")
-            try:
-                home.mkdir(parents=True)
-                (home / "config").mkdir()
-                (home / "data").mkdir()
-            except FileExistsError:
-                continue
-            except OSError as error:
-                raise ConfigurationError(
-                    f"cannot make {error.filename} for {instance}: {error.strerror}. "
-                    "Make room, or give another place with --enterprise-reports DIR."
-                ) from error
-            return home
-        raise AssertionError("unreachable: itertools.count does not end")
-
     def place(self, engine: Engine, instance: str) -> Placement:
         """Ports of this run on 127.0.0.1 and empty directories below its run directory."""
-        home = self._home(instance)
+        home = make_home(self.run, instance)
         config, data = home / "config", home / "data"
         listen = {port: self.run.ports.take() for port in engine.ports}
         addresses = {port: Address(_HOST, number) for port, number in listen.items()}
