@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _SETTINGS = pytest.StashKey[_settings.Settings]()
 _SESSION = pytest.StashKey["Session"]()
+_SHARED = pytest.StashKey[dict[str, Any]]()
+"""What a controller of xdist workers told them of the run that they will make if any of them needs one."""
 _LISTS = {"images", "url"}
 
 SUITES = ("unit", "integration", "performance", "security", "compliance", "failover")
@@ -73,7 +76,8 @@ def _session(config: pytest.Config) -> Session:
     if _SESSION not in config.stash:
         from pytest_enterprise.session import Session
 
-        config.stash[_SESSION] = Session(config, config.stash[_SETTINGS])
+        given = getattr(config, "workerinput", {}).get("enterprise") or config.stash.get(_SHARED, {})
+        config.stash[_SESSION] = Session(config, config.stash[_SETTINGS], given)
     return config.stash[_SESSION]
 
 
@@ -95,7 +99,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    node.workerinput["enterprise"] = _session(node.config).for_worker()
+    if _SHARED not in node.config.stash:
+        from pytest_enterprise import run
+
+        node.config.stash[_SHARED] = {"id": run.new_id(), "seed": run.draw_seed(node.config.stash[_SETTINGS])}
+        node.config.pluginmanager.register(_Controller(node.config))
+    node.workerinput["enterprise"] = {**node.config.stash[_SHARED], "worker": node.workerinput["workerid"]}
+
+
+class _Controller:
+    """Joins the run that xdist workers began, if any of them does; registered only where there are workers."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self) -> None:
+        stash = self._config.stash
+        if _SESSION not in stash and Path(stash[_SETTINGS].reports, stash[_SHARED]["id"]).exists():
+            _session(self._config)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -31,6 +31,16 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
+def new_id() -> str:
+    """A run's identity: the time, for people, and a random part."""
+    return time.strftime("%Y%m%dT%H%M%SZ-", time.gmtime()) + secrets.token_hex(3)
+
+
+def draw_seed(settings: Settings) -> int:
+    """The seed of the settings, or a new one."""
+    return secrets.randbits(32) if settings.seed is None else settings.seed
+
+
 class Run:
     """Identity, directory, seed, ports and event log of a run.
 
@@ -39,10 +49,9 @@ class Run:
 
     def __init__(self, settings: Settings, *, id: str | None = None, worker: str = "", seed: int | None = None) -> None:
         self.settings = settings
-        self.id = id or time.strftime("%Y%m%dT%H%M%SZ-", time.gmtime()) + secrets.token_hex(3)
+        self.id = id or new_id()
         self.worker = worker
-        chosen = settings.seed if seed is None else seed
-        self.seed: int = secrets.randbits(32) if chosen is None else chosen
+        self.seed: int = draw_seed(settings) if seed is None else seed
         self.directory = Path(settings.reports).absolute() / self.id
         try:
             self.directory.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,11 +37,12 @@ _SETTLE = 0.5
 class Session:
     """One per pytest process; under xdist the controller's writes the report, the workers' only events."""
 
-    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+    def __init__(self, config: pytest.Config, settings: Settings, given: Mapping[str, Any]) -> None:
+        """``given`` is what the controller of workers decided: ``id``, ``seed``, and for a worker its name."""
         self._config = config
-        given = getattr(config, "workerinput", {}).get("enterprise", {})
-        self.is_worker = bool(given)
-        self.run = Run(settings, id=given.get("id"), seed=given.get("seed"), worker=given.get("worker", ""))
+        worker = given.get("worker", "")
+        self.is_worker = bool(worker)
+        self.run = Run(settings, id=given.get("id"), seed=given.get("seed"), worker=worker)
         self.settings = settings
         self.claims = claims_file.load(config.rootpath / settings.claims)
         self._live: LiveStack | None = None
@@ -81,11 +82,6 @@ class Session:
 
         if reporter:
             self.run.events.subscribe(tell)
-
-    def for_worker(self) -> dict[str, Any]:
-        """What an xdist worker is told of the run."""
-        self._workers = getattr(self, "_workers", 0) + 1
-        return {"id": self.run.id, "seed": self.run.seed, "worker": f"gw{self._workers - 1}"}
 
     # Collection
 
