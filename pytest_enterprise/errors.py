@@ -22,7 +22,11 @@ class EngineMissing(EngineFailed):
 
 
 class FaultFailed(EnterpriseError):
-    """A fault could not be applied or undone, or acted on nothing."""
+    """A fault could not be applied or undone."""
+
+
+class ActedOnNothing(FaultFailed):
+    """A fault was on and nothing met it, so a scenario with it proves nothing."""
 
 
 class LoadFailed(EnterpriseError):

@@ -21,7 +21,7 @@ def enterprise_stack_spec():
             Service(
                 name="shop",
                 command=("{python}", "-m", "http.server", "{port}", "--bind", "{bind}"),
-                ready="/",
+                ready_path="/",
             )
         ],
         links=[Link("load", "shop")],

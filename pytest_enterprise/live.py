@@ -74,13 +74,21 @@ class LiveStack:
             self.portal.close()
 
     def __enter__(self) -> LiveStack:
-        return self.ensure()
+        try:
+            return self.ensure()
+        except BaseException:
+            self.close()
+            raise
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
     async def __aenter__(self) -> LiveStack:
-        await self.portal.acall(self.running.ensure())
+        try:
+            await self.portal.acall(self.running.ensure())
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
         return self
 
     async def __aexit__(

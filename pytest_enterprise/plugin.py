@@ -188,7 +188,7 @@ def _enterprise_faults(request: pytest.FixtureRequest, _enterprise_live: LiveSta
 
     faults = Faults(_enterprise_live, request.node.nodeid)
     yield faults
-    faults.close()
+    faults.close(failed=_session(request.config).has_failed(request.node))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_enterprise import claims as claims_file
-from pytest_enterprise.errors import ConfigurationError, EngineFailed, EnterpriseError, LoadFailed
+from pytest_enterprise.errors import ActedOnNothing, ConfigurationError, EngineFailed, EnterpriseError, LoadFailed
 from pytest_enterprise.live import LiveStack, names_of
 from pytest_enterprise.run import Run
 
@@ -187,7 +187,9 @@ class Session:
 
     def test_reported(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         """Correct what pytest reports of a phase of a test, and record the outcome after the last phase."""
-        if call.excinfo and isinstance(call.excinfo.value, (ConfigurationError, EngineFailed, LoadFailed)):
+        if call.excinfo and isinstance(
+            call.excinfo.value, (ActedOnNothing, ConfigurationError, EngineFailed, LoadFailed)
+        ):
             report.longrepr = f"{type(call.excinfo.value).__name__}: {call.excinfo.value}"
         if report.when == "call" and item.get_closest_marker("scenario"):
             self._judge_scenario(item, call, report)
@@ -218,6 +220,10 @@ class Session:
         known = report.user_properties
         report.user_properties = [*known, *(pair for pair in found if pair not in known)]
         allure.attach(told, self.run.directory)
+
+    def has_failed(self, item: pytest.Item) -> bool:
+        """Whether a test has failed so far."""
+        return item.nodeid in self._failed
 
     def _judge_scenario(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         """A scenario that judged nothing proves nothing; a sabotaged one must break its named objective."""

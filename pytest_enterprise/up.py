@@ -19,9 +19,10 @@ def up(settings: Settings, engines: Sequence[str] | None, *, seconds: float | No
     """Start the stack, print where everything is, wait for Ctrl-C or SIGTERM, and clean up."""
     if not settings.stack:
         raise ConfigurationError("up: no stack is declared; name a file, or set enterprise_stack in pyproject.toml")
+    spec = stack_file.load(Path(settings.stack))
     run = Run(settings)
     run.write()
-    live = LiveStack(run, stack_file.load(Path(settings.stack)))
+    live = LiveStack(run, spec)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         began = time.monotonic()

@@ -18,7 +18,4 @@ class EngineFault(Fault):
     excludes: ClassVar[frozenset[str]] = frozenset({"kill", "pause", "restart"})
 
     def resolve(self, stack: LiveStack) -> list[str]:
-        instances = stack.instances(self.target)
-        for instance in instances:
-            stack.running.instance(instance)
-        return instances
+        return stack.instances(self.target)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from pytest_enterprise.errors import ConfigurationError, FaultFailed
+from pytest_enterprise.errors import ActedOnNothing, ConfigurationError
 from pytest_enterprise.faults.bandwidth import Bandwidth
 from pytest_enterprise.faults.base import Fault
 from pytest_enterprise.faults.blackhole import Blackhole
@@ -45,6 +45,8 @@ class ActiveFault:
             raise ConfigurationError(f"{self.fault.kind} on {self.fault.target} has begun already; make a new one")
         self._faults.refuse_contradiction(self)
         stack = self._faults.stack
+        if engines := stack.running.engines_at(self.targets):
+            stack.ensure(*engines)
         began = time.monotonic_ns()
         self._state = self.fault.begin(stack, self.targets)
         self.began_ns = began
@@ -62,7 +64,7 @@ class ActiveFault:
         return self
 
     def end(self) -> None:
-        """Undo it. Raises FaultFailed when it cannot be undone or acted on nothing; does nothing the second time."""
+        """Undo it. Raises FaultFailed when it cannot be, ActedOnNothing; does nothing the second time."""
         if self not in self._faults.active:
             return
         self._faults.active.remove(self)
@@ -79,7 +81,7 @@ class ActiveFault:
             ended=self.ended_ns,
         )
         if not evidence.acted:
-            raise FaultFailed(
+            raise ActedOnNothing(
                 f"{self.fault.kind} on {self.fault.target} acted on nothing ({dict(evidence.facts)}): a scenario with "
                 "it would prove nothing. See that the target carries traffic while the fault is on; the clients of an "
                 "external engine must be given the link's address."
@@ -91,7 +93,7 @@ class ActiveFault:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         try:
             self.end()
-        except FaultFailed:
+        except ActedOnNothing:
             # What went wrong inside says more than that the fault therefore met no traffic.
             if error is None:
                 raise
@@ -164,12 +166,18 @@ class Faults:
         """Stop it in good order and start it again."""
         return self.apply(Restart(target=engine))
 
-    def close(self) -> None:
-        """Undo every fault that is on, the last first; raises the first failure when all was tried."""
+    def close(self, *, failed: bool = False) -> None:
+        """Undo every fault that is on, the last first; raises the first failure when all was tried.
+
+        ``failed``: the test has failed already, so that a fault which met no traffic is no further news.
+        """
         failures: list[BaseException] = []
         for fault in reversed(self.active[:]):
             try:
                 fault.end()
+            except ActedOnNothing as error:
+                if not failed:
+                    failures.append(error)
             except Exception as error:
                 failures.append(error)
         if failures:

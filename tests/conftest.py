@@ -1,0 +1,24 @@
+"""For all tests: pytester, which runs pytest on files of its own, and runs that end with the session."""
+
+import pytest
+
+from pytest_enterprise.run import Run
+from pytest_enterprise.settings import Settings
+
+pytest_plugins = "pytester"
+
+
+@pytest.fixture(scope="session")
+def new_run(tmp_path_factory):
+    """Makes runs; settings by keyword."""
+    made = []
+
+    def new(**settings):
+        settings.setdefault("reports", str(tmp_path_factory.mktemp("reports")))
+        made.append(Run(Settings(**settings)))
+        return made[-1]
+
+    yield new
+    for run in made:
+        run.events.close()
+        run.ports.release()
