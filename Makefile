@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 export PYTHONDONTWRITEBYTECODE :=
 export PYTEST_ADDOPTS :=
 
-.PHONY: setup demo test lint bench nightly sabotage docs images containers clean
+.PHONY: setup demo test coverage lint bench nightly sabotage docs images containers clean
 
 setup: $(STAMP)
 
@@ -23,7 +23,7 @@ demo: setup
 	@$(BIN)/python -m pytest scenarios -m demo --enterprise-runtime=process -v --no-header -p no:cacheprovider
 
 test: setup
-	$(BIN)/python -m pytest tests scenarios --enterprise-runtime=process
+	$(BIN)/python -m pytest tests docs scenarios --enterprise-runtime=process
 
 sabotage: setup
 	$(BIN)/python -m pytest scenarios --enterprise-sabotage --enterprise-runtime=process
@@ -44,6 +44,12 @@ nightly: setup
 
 bench: setup
 	$(BIN)/python benchmarks/run.py
+
+coverage: setup
+	$(BIN)/python -m coverage erase
+	-$(BIN)/python -m coverage run -m pytest tests docs scenarios --enterprise-runtime=process -q
+	$(BIN)/python -m coverage combine -q
+	$(BIN)/python -m coverage report --skip-covered --fail-under=95
 
 lint: $(STAMP)
 	@$(BIN)/python -m pip install --quiet --group lint

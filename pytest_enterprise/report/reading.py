@@ -50,7 +50,8 @@ def scenario(directory: Path, events: Sequence[Event], buckets: int) -> Scenario
         test=test,
         title=str(started.get("title") or ""),
         suite=str(started.get("suite") or ""),
-        is_scenario=bool(started.get("scenario", started.get("claim"))),
+        # A test that judged something tells users something, marked or not.
+        is_scenario=bool(started.get("scenario", started.get("claim")) or by_kind.get("objective.judged")),
         claim=str(started.get("claim") or ""),
         controls=texts(started.get("controls")),
         switch=str(started.get("sabotage") or ""),

@@ -1,0 +1,77 @@
+"""What the documents show works as it stands there."""
+
+import os
+import re
+import subprocess
+import sys
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from pytest_enterprise import Link, Stack
+from pytest_enterprise.live import LiveStack
+
+ROOT = Path(__file__).parents[1]
+
+
+def blocks(name):
+    """The fenced Python blocks of a document, each with the text before it."""
+    return re.findall(r"([^\n]+)\n+```python\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_the_quick_start_word_for_word(tmp_path):
+    """In an empty directory, with a service on the port that the text names."""
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", 8000), Quiet)
+    except OSError:
+        pytest.fail("something listens on port 8000 of this machine, which the quick start needs")
+    with server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        for before, text in blocks("README.md"):
+            [file] = re.findall(r"`(\w+\.py)`", before)
+            (tmp_path / file).write_text(text)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["locustfile.py", "test_shop.py"]
+        done = subprocess.run(
+            (sys.executable, "-m", "pytest", "-v"),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            env={**os.environ, "COLUMNS": "120"},
+        )
+        server.shutdown()
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "held" in done.stdout
+    assert "latency-p95-during" in done.stdout
+    assert (tmp_path / "reports" / "latest" / "index.html").exists()
+
+
+def test_the_engine_of_the_lesson_starts(new_run):
+    [(_, text)] = blocks("CREATING_ENGINES.md")
+    names = {"__name__": "lesson"}
+    sys.modules.setdefault("lesson", type(sys)("lesson"))
+    exec(compile(text, "CREATING_ENGINES.md", "exec"), names)
+    spec = Stack([names["Files"](name="files", greeting="good day")], [Link("load", "files")])
+    with LiveStack(new_run(runtime="process"), spec) as live:
+        import urllib.request
+
+        with urllib.request.urlopen(live.url("files"), timeout=5) as answer:
+            assert answer.read() == b"good day"
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "CREATING_ENGINES.md", "docs/index.md"]
+)
+def test_links_between_documents_lead_somewhere(name):
+    path = ROOT / name
+    for target in re.findall(r"\]\((?!http)([^)#]+)", path.read_text()):
+        assert (path.parent / target).exists(), target
