@@ -1,4 +1,4 @@
-"""Control of a running fault proxy: links through toxiproxy-python, and what only our proxy offers."""
+"""Control of a running fault proxy: what only ours offers, and a toxiproxy-python client for the rest."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ProxyControl:
     def add_toxic(self, link: str, kind: str, *, stream: str, attributes: dict[str, Any], name: str) -> None:
         """Put a toxic on a link; ``stream`` is ``upstream`` (client to server) or ``downstream``.
 
-        Not through toxiproxy-python: Toxiproxy's own interface takes whole milliseconds only.
+        Toxiproxy's own interface takes whole milliseconds only; this one fractions too.
         """
         body = {"name": name, "type": kind, "stream": stream, "attributes": attributes}
         self._call("POST", f"/enterprise/proxies/{quote(link, safe='')}/toxics", body)
@@ -38,13 +38,9 @@ class ProxyControl:
         """Take a toxic off again; one that is gone already is no error."""
         self._call("DELETE", f"/proxies/{quote(link, safe='')}/toxics/{quote(name, safe='')}", missing=True)
 
-    def enable(self, link: str, enabled: bool) -> None:
-        """Open or shut a link; a shut one refuses connections and ends those it has."""
-        proxy = self._proxy(link)
-        if enabled:
-            proxy.enable()
-        else:
-            proxy.disable()
+    def refuse(self, link: str, on: bool) -> None:
+        """Let a link end its connections and reset what connects, counting both; or let it go on."""
+        self._call("POST", f"/enterprise/proxies/{quote(link, safe='')}/refuse", {"refuse": on})
 
     def close_connections(self, link: str, how: str) -> None:
         """End the open connections of a link: ``how`` is ``reset`` or ``fin``."""
@@ -54,12 +50,6 @@ class ProxyControl:
         """What each link and each toxic did so far."""
         found: dict[str, Any] = self._call("GET", "/enterprise/counters")
         return found
-
-    def _proxy(self, link: str) -> Any:
-        proxy = self.client().get_proxy(link)
-        if not proxy:
-            raise FaultFailed(f"the fault proxy at {self.address} has no link {link!r} any more")
-        return proxy
 
     def _call(self, method: str, path: str, body: Any = None, *, missing: bool = False) -> Any:
         request = urllib.request.Request(

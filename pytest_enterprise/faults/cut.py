@@ -1,4 +1,4 @@
-"""A cut link: connections end and new ones are refused, at once and audibly."""
+"""A cut link: connections end and new ones do too, at once and audibly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EVERY_OTHER = frozenset({"latency", "bandwidth", "cut", "blackhole", "reset", "
 
 @dataclass(frozen=True, kw_only=True)
 class Cut(LinkFault):
-    """Ends every connection of the link and refuses new ones until it ends."""
+    """Ends every connection of the link, and resets new ones as soon as they are made, until it ends."""
 
     kind: ClassVar[str] = "cut"
     proof: ClassVar[Proof] = "acted"
@@ -28,17 +28,17 @@ class Cut(LinkFault):
         try:
             for link in targets:
                 done.append(link)
-                stack.proxy.enable(link, False)
+                stack.proxy.refuse(link, True)
         except BaseException:
             for link in done:
-                stack.proxy.enable(link, True)
+                stack.proxy.refuse(link, False)
             raise
         return before
 
     def end(self, stack: LiveStack, targets: list[str], state: dict[str, float]) -> Evidence:
         facts = since(state, totals(stack, targets))
         for link in targets:
-            stack.proxy.enable(link, True)
+            stack.proxy.refuse(link, False)
         ended = max(0, -facts.pop("connections_open", 0))
         facts["connections_ended"] = ended
         return Evidence(ended > 0 or facts.get("connections_refused", 0) > 0, facts)

@@ -202,6 +202,7 @@ class ToxiproxyApi:
     async def reset(self, *, body: bytes) -> Response:  # noqa: ARG002
         for link in tuple(self._collection.links.values()):
             await start(link)
+            link.refuse(False)
             for toxic in tuple(link.toxics):
                 link.remove_toxic(toxic)
         return Response(_NO_CONTENT)

@@ -81,6 +81,7 @@ class EnterpriseApi:
         add("/enterprise/proxies", POST=self.create)
         add("/enterprise/proxies/{}/toxics", POST=self.add_toxic)
         add("/enterprise/proxies/{}/close", POST=self.close)
+        add("/enterprise/proxies/{}/refuse", POST=self.refuse)
         add("/enterprise/tunnels", GET=self.tunnels, POST=self.put_tunnel)
 
     async def counters(self) -> Response:
@@ -120,6 +121,13 @@ class EnterpriseApi:
         if how not in ("reset", "fin"):
             raise ApiError(HTTPStatus.BAD_REQUEST, f"how is {how!r}; give 'reset' or 'fin'")
         return success({"closed": link.hang_up(reset=how == "reset")})
+
+    async def refuse(self, name: str, *, body: bytes) -> Response:
+        link = self._router.link(name)
+        wanted = _strict(_load(body), {"refuse": bool}, "refuse").get("refuse")
+        if wanted is None:
+            raise ApiError(HTTPStatus.BAD_REQUEST, "missing required field: refuse")
+        return success({"closed": link.refuse(wanted)})
 
     async def tunnels(self) -> Response:
         return success({name: tunnel.describe() for name, tunnel in self._collection.tunnels.items()})

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from typing import Any
 
 from pytest_enterprise.proxy.address import BadAddress, literal, resolve
 from pytest_enterprise.proxy.listener import Listener
 from pytest_enterprise.proxy.relay import Connection, Reactor
 from pytest_enterprise.proxy.toxics.base import Counters, Toxic
+
+_RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER of no time: closing sends RST."""
 
 
 class Link:
@@ -21,6 +25,8 @@ class Link:
         self.listen = listen
         self.upstream = upstream
         self.enabled = False
+        self.refusing = False
+        """Ends what connects, at once and counted; a link that is not enabled refuses in the kernel, unseen."""
         self.toxics: list[Toxic] = []
         """In the order in which data pass them."""
         self.accepted = 0
@@ -52,6 +58,11 @@ class Link:
         self.enabled = False
         self.hang_up()
 
+    def refuse(self, on: bool) -> int:
+        """Begin or end refusing; returns how many open connections that closed."""
+        self.refusing = on
+        return self.hang_up() if on else 0
+
     def hang_up(self, *, reset: bool = False) -> int:
         """Close the open connections and return how many there were."""
         connections = list(self._connections)
@@ -72,6 +83,11 @@ class Link:
         ``early`` was read from it already; ``greeting`` is sent to it once the upstream is there, ``refusal`` when it
         is not.
         """
+        if self.refusing:
+            self.refusals += 1
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            client.close()
+            return
         self.accepted += 1
         connection = Connection(self, client, self.accepted, early=early, greeting=greeting, refusal=refusal)
         self._connections[connection] = None

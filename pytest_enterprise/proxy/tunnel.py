@@ -111,7 +111,7 @@ class Tunnel:
         if link is None:
             known = ", ".join(sorted(self.routes)) or "none"
             self._refuse(client, "403 Forbidden", f"tunnel {self.name} has no route to {target}; routes: {known}")
-        elif not link.enabled:
+        elif not link.enabled or link.refusing:
             link.refusals += 1
             self._refuse(client, "503 Service Unavailable", f"link {link.name} is disabled")
         else:

@@ -7,11 +7,11 @@ import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
+from pytest_enterprise.discovery.xds import SOURCE
 from pytest_enterprise.errors import EnterpriseError
 
 if TYPE_CHECKING:
     from pytest_enterprise.live import LiveStack
-
 
 _ILL = ("failed_active_health_check", "failed_outlier_check", "pending_active_hc")
 
@@ -38,16 +38,12 @@ class Gateway:
         known: dict[str, Any] = json.loads(self._admin("/clusters?format=json"))
         found = {}
         for cluster in known.get("cluster_statuses", []):
-            if not cluster.get("added_via_api"):
+            if cluster["name"] == SOURCE:
                 continue
             for host in cluster.get("host_statuses", []):
                 address = host["address"]["socket_address"]
                 health = host.get("health_status", {})
-                ill = any(
-                    health.get(flag)
-                    for flag in ("failed_active_health_check", "failed_outlier_check", "pending_active_hc")
-                )
-                found[f"{address['address']}:{address['port_value']}"] = not ill
+                found[f"{address['address']}:{address['port_value']}"] = not any(health.get(flag) for flag in _ILL)
         return found
 
     def statistics(self, filter: str = "") -> dict[str, int]:

@@ -56,6 +56,24 @@ def test_a_proxy_can_be_created_disabled(control):
     assert create(control, "127.0.0.1:9", enabled=False).json()["enabled"] is False
 
 
+def test_a_link_that_refuses_ends_what_is_open_and_resets_and_counts_what_comes(control, echo, wire):
+    link = control.create(echo.address)
+    open_one = wire(link)
+    open_one.echo()
+    assert control.post("/enterprise/proxies/link/refuse", {"refuse": True}).json() == {"closed": 1}
+    assert open_one.read_all() == b""
+    for _ in range(3):
+        with pytest.raises(OSError):
+            wire(link).echo()
+    assert control.get("/enterprise/counters").json()["link"]["connections_refused"] == 3
+    assert control.post("/enterprise/proxies/link/refuse", {"refuse": False}).json() == {"closed": 0}
+    wire(link).echo()
+    assert control.post("/enterprise/proxies/link/refuse", {}).status == 400
+    control.post("/enterprise/proxies/link/refuse", {"refuse": True})
+    control.post("/reset")
+    wire(link).echo()
+
+
 def test_close_with_reset_resets_all_and_counts_them(control, echo, wire):
     link = control.create(echo.address)
     clients = [wire(link) for _ in range(3)]
