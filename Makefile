@@ -23,7 +23,7 @@ demo: setup
 	@$(BIN)/python -m pytest scenarios -m demo --enterprise-runtime=process -v --no-header -p no:cacheprovider
 
 test: setup
-	$(BIN)/python -m pytest tests docs scenarios --enterprise-runtime=process
+	$(BIN)/python -m pytest tests docs scenarios --enterprise-runtime=process -m "not nightly"
 
 sabotage: setup
 	$(BIN)/python -m pytest scenarios --enterprise-sabotage --enterprise-runtime=process
@@ -36,6 +36,7 @@ images: setup
 	$(BIN)/pytest-enterprise images
 
 nightly: setup
+	$(BIN)/python -m pytest tests -m nightly
 	$(BIN)/python -m pytest scenarios --enterprise-runtime=process
 	$(BIN)/python -m pytest scenarios --enterprise-runtime=process --enterprise-sabotage
 	$(BIN)/pytest-enterprise images
@@ -47,7 +48,7 @@ bench: setup
 
 coverage: setup
 	$(BIN)/python -m coverage erase
-	-$(BIN)/python -m coverage run -m pytest tests docs scenarios --enterprise-runtime=process -q
+	-$(BIN)/python -m coverage run -m pytest tests docs scenarios --enterprise-runtime=process -q -m "not nightly"
 	$(BIN)/python -m coverage combine -q
 	$(BIN)/python -m coverage report --skip-covered --fail-under=95
 

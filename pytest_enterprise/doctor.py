@@ -40,7 +40,7 @@ _EXTRAS = {
     "registry": ("aetcd",),
     "governance": ("psycopg",),
     "load": ("locust",),
-    "report": ("jinja2", "rich"),
+    "report": ("jinja2",),
     "containers": ("testcontainers",),
     "allure": ("allure_pytest",),
 }
