@@ -3,6 +3,7 @@
 import concurrent.futures
 import http.client
 import json
+import socket
 import time
 import uuid
 from pathlib import Path
@@ -124,6 +125,14 @@ def test_bad_tasks_are_refused_with_a_reason(ask, body, headers, status):
 )
 def test_what_is_not_there(ask, path, status):
     assert ask("GET", path)[0] == status
+
+
+def test_an_answer_leaves_in_one_piece(live):
+    """Else a replica that is killed between head and body leaves a user with half an answer."""
+    with socket.create_connection(live.address("agent-service", "http"), timeout=5) as client:
+        for _ in range(50):
+            client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b'"alive"' in client.recv(65536)
 
 
 def test_health_and_metrics(ask):
