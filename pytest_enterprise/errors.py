@@ -13,6 +13,14 @@ class ConfigurationError(EnterpriseError):
     """An option, a stack or a fault that cannot be what was meant; shown without a traceback."""
 
 
+def cannot_write(path: object, error: OSError) -> ConfigurationError:
+    """What to say when the run directory cannot take more: no right to write there, or no room."""
+    return ConfigurationError(
+        f"cannot write {error.filename or path}: {error.strerror}. What was written so far is kept. "
+        "Make room, or give another place with --enterprise-reports DIR."
+    )
+
+
 class EngineFailed(EnterpriseError):
     """An engine did not come up, or went away while it was needed."""
 
@@ -31,6 +39,10 @@ class ActedOnNothing(FaultFailed):
 
 class LoadFailed(EnterpriseError):
     """The load generator did not start, stopped by itself or could not be read."""
+
+
+TOLD = (ActedOnNothing, ConfigurationError, EngineFailed, LoadFailed)
+"""Errors whose message is all that a user needs: shown without a traceback."""
 
 
 def nearest(wanted: str, known: Iterable[str]) -> str:

@@ -39,6 +39,8 @@ class EventLog:
         self._file = (folder / f"{os.getpid()}.jsonl").open("a", encoding="utf-8")
         self._lock = threading.Lock()
         self._listeners: list[Listener] = []
+        self.failure: OSError | None = None
+        """The first error in writing (a full disk), for those who can tell a user: :meth:`emit` raises none."""
 
     def subscribe(self, listener: Listener) -> None:
         """Call ``listener`` with every later event, in the emitting thread."""
@@ -56,15 +58,21 @@ class EventLog:
         line = json.dumps(event, default=str, ensure_ascii=False)
         with self._lock:
             if not self._file.closed:
-                self._file.write(line + "\n")
-                self._file.flush()
+                try:
+                    self._file.write(line + "\n")
+                    self._file.flush()
+                except OSError as error:
+                    self.failure = self.failure or error
         for listener in tuple(self._listeners):
             listener(event)
         return event
 
     def close(self) -> None:
         with self._lock:
-            self._file.close()
+            try:
+                self._file.close()
+            except OSError as error:  # what it still held has no room either
+                self.failure = self.failure or error
 
 
 def _lines(path: Path) -> Iterator[Event]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_enterprise import settings as _settings
-from pytest_enterprise.errors import ConfigurationError
+from pytest_enterprise.errors import TOLD, ConfigurationError
 
 if TYPE_CHECKING:
     from pytest_enterprise.faults.session import Faults
@@ -130,6 +130,8 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
+    if call.excinfo and isinstance(call.excinfo.value, TOLD):
+        report.longrepr = f"{type(call.excinfo.value).__name__}: {call.excinfo.value}"
     if _SESSION in item.config.stash:
         _session(item.config).test_reported(item, call, report)
     return report
@@ -137,8 +139,8 @@ def pytest_runtest_makereport(
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    if _SESSION in session.config.stash:
-        _session(session.config).finish(int(exitstatus))
+    if _SESSION in session.config.stash and not _session(session.config).finish(int(exitstatus)):
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

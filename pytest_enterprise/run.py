@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_enterprise import events
-from pytest_enterprise.errors import ConfigurationError
+from pytest_enterprise.errors import cannot_write
 from pytest_enterprise.ports import Ports
 from pytest_enterprise.settings import Settings
 
@@ -57,10 +57,7 @@ class Run:
             self.directory.mkdir(parents=True, exist_ok=True)
             self.events = events.EventLog(self.directory)
         except OSError as error:
-            raise ConfigurationError(
-                f"cannot write the run directory {self.directory}: {error.strerror}. "
-                "Give another one with --enterprise-reports DIR."
-            ) from error
+            raise cannot_write(self.directory, error) from error
         self.ports = Ports()
         self.numbers = itertools.count(1)
         """Numbers for what the run names: faults, loads."""
@@ -93,21 +90,32 @@ class Run:
         }
 
     def write(self, **fields: Any) -> None:
-        """Create or extend ``run.json``."""
+        """Create or extend ``run.json``. Raises ConfigurationError when there is no room or no right to."""
         path = self.directory / "run.json"
         document = json.loads(path.read_text()) if path.exists() else self.describe()
         document.update(fields)
         partial = path.with_suffix(".json.part")
-        partial.write_text(json.dumps(document, indent=2, default=str) + "\n", encoding="utf-8")
-        partial.replace(path)
+        try:
+            partial.write_text(json.dumps(document, indent=2, default=str) + "\n", encoding="utf-8")
+            partial.replace(path)
+        except OSError as error:
+            raise cannot_write(path, error) from error
 
     def finish(self, **fields: Any) -> None:
-        """Write the outcome, merge the events and point ``latest`` at this run; for the controller only."""
-        self.write(finished=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **fields)
+        """Write the outcome, merge the events and point ``latest`` at this run; for the controller only.
+
+        Raises ConfigurationError when there is no room for all of it; what is there already stays.
+        """
+        self.ports.release()
         self.events.close()
-        events.merge(self.directory)
+        if self.events.failure:
+            raise cannot_write(self.directory, self.events.failure)
+        self.write(finished=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **fields)
         latest = self.directory.parent / "latest"
         partial = latest.with_name(f"latest.{self.id}")
-        partial.symlink_to(self.id)
-        partial.replace(latest)
-        self.ports.release()
+        try:
+            events.merge(self.directory)
+            partial.symlink_to(self.id)
+            partial.replace(latest)
+        except OSError as error:
+            raise cannot_write(self.directory, error) from error

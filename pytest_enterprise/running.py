@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pytest_enterprise.engines.base import Address, Engine, Site
 from pytest_enterprise.engines.fault_proxy import FaultProxy, PlannedLink, PlannedTunnel
-from pytest_enterprise.errors import ConfigurationError, EngineFailed, nearest
+from pytest_enterprise.errors import ConfigurationError, EngineFailed, cannot_write, nearest
 from pytest_enterprise.run import Run
 from pytest_enterprise.runtimes import choose
 from pytest_enterprise.runtimes.base import Instance, Placement, Runtime
@@ -293,7 +293,10 @@ class RunningStack:
     async def _start(self, engine: Engine, name: str) -> None:
         site = self.site(name)
         runtime = self._runtimes[site.runtime]
-        launch = await asyncio.to_thread(engine.launch, site)
+        try:
+            launch = await asyncio.to_thread(engine.launch, site)
+        except OSError as error:
+            raise cannot_write(site.config, error) from error
         began = time.monotonic()
         instance = await runtime.start(engine, site, launch)
         self._instances[name] = instance

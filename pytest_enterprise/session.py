@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_enterprise import claims as claims_file
-from pytest_enterprise.errors import ActedOnNothing, ConfigurationError, EngineFailed, EnterpriseError, LoadFailed
+from pytest_enterprise.errors import ConfigurationError, EnterpriseError, cannot_write
 from pytest_enterprise.live import LiveStack, names_of
 from pytest_enterprise.run import Run
 
@@ -50,6 +50,8 @@ class Session:
         self._failed: dict[str, str] = {}
         self._started: dict[str, float] = {}
         self._told: dict[str, list[Event]] = {}
+        self._full = ""
+        """Why the run directory takes no more; then the session ends."""
         self.run.events.subscribe(lambda event: config.hook.pytest_enterprise_event(event=event))
         self.run.events.subscribe(self._note)
         if not self.is_worker:
@@ -187,12 +189,13 @@ class Session:
 
     def test_reported(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         """Correct what pytest reports of a phase of a test, and record the outcome after the last phase."""
-        if call.excinfo and isinstance(
-            call.excinfo.value, (ActedOnNothing, ConfigurationError, EngineFailed, LoadFailed)
-        ):
-            report.longrepr = f"{type(call.excinfo.value).__name__}: {call.excinfo.value}"
         if report.when == "call" and item.get_closest_marker("scenario"):
             self._judge_scenario(item, call, report)
+        if self.run.events.failure and not self._full:
+            self._full = str(cannot_write(self.run.directory, self.run.events.failure))
+            item.session.shouldfail = self._full
+            report.outcome = "failed"
+            report.longrepr = f"{report.longreprtext}\n{self._full}".strip()
         if report.failed or report.skipped:
             kind = report.outcome if report.when == "call" or report.skipped else "error"
             self._failed.setdefault(item.nodeid, f"{kind}\n{_message(call, report)}")
@@ -257,17 +260,22 @@ class Session:
 
     # The end
 
-    def finish(self, exit_status: int) -> None:
-        """Write the outcome and the report; workers only close their event file."""
+    def finish(self, exit_status: int) -> bool:
+        """Write the outcome and the report; workers only close their event file. False when there was no room."""
         if self.is_worker:
             self.run.events.close()
-            return
+            return True
         self.close_stack()
         self.run.events.emit("run.finished", exit_status=exit_status)
-        self.run.finish(exit_status=exit_status)
+        try:
+            self.run.finish(exit_status=exit_status)
+        except ConfigurationError as error:
+            self._full = str(error)
+            return False
         from pytest_enterprise.report import write_all
 
         write_all(self.run.directory)
+        return True
 
     def write_summary(self, reporter: pytest.TerminalReporter) -> None:
         """The verdict table and the path of the report."""
@@ -279,6 +287,8 @@ class Session:
             return
         report = load_run(self.run.directory)
         reporter.section("enterprise")
+        if self._full:
+            reporter.write_line(self._full, red=True)
         for line in summary_lines(report):
             reporter.write_line(line)
         github.publish(report, reporter.write_line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,14 @@ def _web(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
         command += ["--users", str(arguments.users), "--spawn-rate", str(arguments.spawn_rate or arguments.users)]
     for name, value in options.items():
         command += [f"--{name.replace('_', '-')}", str(value)]
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", arguments.web_port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"--web-port {arguments.web_port}: {error.strerror}. Give another one, or end what listens there."
+            ) from None
     print(f"Locust's web UI: http://127.0.0.1:{arguments.web_port}  (Ctrl-C ends it)")  # noqa: T201
     try:
         return subprocess.run(command, check=False).returncode and 2

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
-from pytest_enterprise.errors import ConfigurationError, LoadFailed
+from pytest_enterprise.errors import ConfigurationError, LoadFailed, cannot_write
 from pytest_enterprise.load import checks, records
 from pytest_enterprise.load.records import Request
 from pytest_enterprise.run import VARIABLE
@@ -409,12 +409,14 @@ class Load:
 def _new_id(run: Run, stem: str) -> tuple[str, IO[bytes]]:
     """An identifier that no other load of the run has, in whatever process, and its log file."""
     folder = run.directory / "load"
-    folder.mkdir(parents=True, exist_ok=True)
     for number in itertools.count(1):
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             return f"{stem}-{number}", (folder / f"{stem}-{number}.log").open("xb")
         except FileExistsError:
             continue
+        except OSError as error:
+            raise cannot_write(folder, error) from error
     raise AssertionError
 
 

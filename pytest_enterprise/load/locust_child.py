@@ -199,14 +199,19 @@ def main() -> None:
     def progress() -> dict[str, Any]:
         return {"requests": recorder.requests, "failures": recorder.failures, "users": runner.user_count}
 
-    while not ended.wait(TICK):
-        recorder.flush()
-        control.emit("progress", **progress())
-        if os.getppid() != settings["parent"]:
-            os._exit(ABANDONED)
-    runner.quit()
-    events.quitting.fire(environment=environment, reverse=True)
-    recorder.close()
+    try:
+        while not ended.wait(TICK):
+            recorder.flush()
+            control.emit("progress", **progress())
+            if os.getppid() != settings["parent"]:
+                os._exit(ABANDONED)
+        runner.quit()
+        events.quitting.fire(environment=environment, reverse=True)
+        recorder.close()
+    except OSError as error:
+        from pytest_enterprise.errors import cannot_write
+
+        control.fail(str(cannot_write(f"{settings['record']}.requests", error)))
     control.leaving = True
     control.emit(
         "finished",

@@ -51,6 +51,8 @@ class RecordWriter:
         self._names: dict[str, int] = {}
         self._errors: dict[str, int] = {"": 0}
         self._buffer = bytearray()
+        self._new = ""
+        """Lines for the index."""
         self.count = 0
 
     def _number(self, table: dict[str, int], field: str, text: str) -> int:
@@ -59,8 +61,7 @@ class RecordWriter:
             if text in table:
                 return table[text]
         number = table[text] = len(table)
-        self._index.write(json.dumps({field: text, "number": number}) + "\n")
-        self._index.flush()
+        self._new += json.dumps({field: text, "number": number}) + "\n"
         return number
 
     def add(self, start: int, latency: float, name: str, error: str, size: int) -> None:
@@ -84,7 +85,14 @@ class RecordWriter:
         self.count += 1
 
     def flush(self) -> None:
-        """Make everything added so far visible to readers."""
+        """Make everything added so far visible to readers, names before the records that use them.
+
+        The only place that writes, so that a full disk is met (OSError) where somebody can tell of it.
+        """
+        if self._new:
+            self._index.write(self._new)
+            self._index.flush()
+            self._new = ""
         if self._buffer:
             self._records.write(self._buffer)
             self._records.flush()

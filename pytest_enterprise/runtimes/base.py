@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pytest_enterprise.engines.base import Address, Engine, Launch, Site
-from pytest_enterprise.errors import ConfigurationError
+from pytest_enterprise.errors import cannot_write
 
 if TYPE_CHECKING:
     from pytest_enterprise.run import Run
@@ -44,10 +44,7 @@ def make_home(run: Run, instance: str) -> Path:
         except FileExistsError:
             continue
         except OSError as error:
-            raise ConfigurationError(
-                f"cannot make {error.filename} for {instance}: {error.strerror}. "
-                "Make room, or give another place with --enterprise-reports DIR."
-            ) from error
+            raise cannot_write(home, error) from error
         return home
     raise AssertionError("unreachable: itertools.count does not end")
 

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -124,3 +125,20 @@ def test_the_web_ui_runs_on_loopback(serve, locustfile):
         os.killpg(process.pid, signal.SIGINT)
         process.wait(10)
         ports.release()
+
+
+def test_a_web_port_that_is_taken_is_told_before_locust_starts(locustfile, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        arguments = ("load", str(locustfile()), "--host", "http://127.0.0.1:1", "--web", "--web-port", port)
+        done = subprocess.run(
+            (sys.executable, "-m", "pytest_enterprise.cli", *arguments),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"pytest-enterprise: --web-port {port}: Address already in use. Give another one, or end what listens there.\n"
+    )

@@ -2,6 +2,7 @@
 
 import http.server
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -19,10 +20,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        """Say nothing: users of a load that is ended hang up in the middle."""
+
+
 @pytest.fixture(scope="session")
 def server():
     """The URL of a small HTTP server."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with Server(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
@@ -41,6 +47,7 @@ def project(pytester, server):
             return Stack([External(name="shop", url="{server}")], [Link("load", "shop")])
         """
     )
+    (pytester.path / ".engines").symlink_to(Path(__file__).parents[2] / ".engines")
     (pytester.path / "locustfile.py").write_text(
         "from locust import task\n"
         "from pytest_enterprise.load.users import EnterpriseUser\n"

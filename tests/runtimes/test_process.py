@@ -445,7 +445,7 @@ def test_place_where_nothing_can_be_written(run: Run) -> None:
 
     async def body() -> None:
         async with opened(run) as runtime:
-            with pytest.raises(ConfigurationError, match=r"cannot make .*/tiny.* --enterprise-reports"):
+            with pytest.raises(ConfigurationError, match=r"cannot write .*/tiny.* --enterprise-reports"):
                 runtime.place(Tiny(), "tiny")
 
     asyncio.run(body())
