@@ -55,13 +55,13 @@ def test_users_feel_a_slow_network(stack, load, faults, objectives):
 _LOCUSTFILE = '''\
 """Users of the shop. Also: locust -f loadtests/shop.py --host http://127.0.0.1:PORT"""
 
-from locust import constant_throughput, task
+from locust import task
 
 from pytest_enterprise.load.users import EnterpriseUser
 
 
 class Visitor(EnterpriseUser):
-    wait_time = constant_throughput(10)
+    rate = 10  # journeys per second and user
 
     @task
     def look(self):
@@ -73,7 +73,7 @@ _CLAIMS = """\
 [[claim]]
 id = "slow-network"
 text = "The shop stays usable when the network adds 100 ms."
-scenarios = ["scenarios/test_shop.py::test_users_feel_a_slow_network"]
+scenarios = ["scenarios/test_slow_network.py::test_users_feel_a_slow_network"]
 """
 
 _WORKFLOW = """\
@@ -101,7 +101,7 @@ jobs:
 
 FILES = {
     "scenarios/conftest.py": _CONFTEST,
-    "scenarios/test_shop.py": _SCENARIO,
+    "scenarios/test_slow_network.py": _SCENARIO,
     "loadtests/shop.py": _LOCUSTFILE,
     "claims.toml": _CLAIMS,
     ".github/workflows/scenarios.yml": _WORKFLOW,

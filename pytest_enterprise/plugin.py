@@ -121,7 +121,9 @@ class _Controller:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if _SESSION in item.config.stash or item.get_closest_marker("scenario"):
+    names: list[str] = getattr(item, "fixturenames", [])
+    ours = item.get_closest_marker("scenario") or any(name.startswith("_enterprise_") for name in names)
+    if ours or _SESSION in item.config.stash:
         _session(item.config).test_started(item)
 
 

@@ -28,31 +28,40 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
+def run(directory, *command):
+    """What a user sees of a command."""
+    done = subprocess.run(
+        (sys.executable, "-m", *command),
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        env={**os.environ, "COLUMNS": "120"},
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr
+    return done.stdout
+
+
 def test_the_quick_start_word_for_word(tmp_path):
-    """In an empty directory, with a service on the port that the text names."""
+    """In an empty directory, with a service on the port that the text names; then ``init`` beside it."""
     try:
         server = ThreadingHTTPServer(("127.0.0.1", 8000), Quiet)
     except OSError:
-        pytest.fail("something listens on port 8000 of this machine, which the quick start needs")
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Quiet)  # taken: all but the number is word for word
     with server:
         Thread(target=server.serve_forever, daemon=True).start()
         for before, text in blocks("README.md"):
             [file] = re.findall(r"`(\w+\.py)`", before)
-            (tmp_path / file).write_text(text)
+            (tmp_path / file).write_text(text.replace(":8000", f":{server.server_port}"))
         assert sorted(path.name for path in tmp_path.iterdir()) == ["locustfile.py", "test_shop.py"]
-        done = subprocess.run(
-            (sys.executable, "-m", "pytest", "-v"),
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=90,
-            env={**os.environ, "COLUMNS": "120"},
-        )
+        summary = run(tmp_path, "pytest", "-v").partition("= enterprise =")[2]
+        assert re.search(r"✓ held +latency-p95-during +during +0\.1\d\d s +≤ 0\.500 s", summary), summary
+        page = (tmp_path / "reports" / "latest" / "index.html").read_text()
+        assert "latency-p95-during" in page
+        assert '<svg class="ch"' in page
+        run(tmp_path, "pytest_enterprise.cli", "init")
+        assert "2 passed" in run(tmp_path, "pytest")
         server.shutdown()
-    assert done.returncode == 0, done.stdout[-4000:]
-    assert "held" in done.stdout
-    assert "latency-p95-during" in done.stdout
-    assert (tmp_path / "reports" / "latest" / "index.html").exists()
 
 
 def test_the_engine_of_the_lesson_starts(new_run):

@@ -61,6 +61,13 @@ def test_a_scenario_from_start_to_report(project, run):
         assert any(name.startswith("enterprise.objective.latency-p50") for name in found)
 
 
+def test_a_first_test_that_is_no_scenario_is_recorded_from_its_start(project, run):
+    project.makepyfile(test_shop="def test_it(faults): pass")
+    run().assert_outcomes(passed=1)
+    events = (project.path / "reports" / "latest" / "events.jsonl").read_text()
+    assert [json.loads(line)["kind"] for line in events.splitlines()].count("test.started") == 1
+
+
 def test_sabotage_must_break_the_named_objective(project, run):
     project.makepyfile(test_shop=SWIFT)
     conftest = project.path / "conftest.py"
