@@ -1,11 +1,16 @@
 """For all tests: pytester, which runs pytest on files of its own, and runs that end with the session."""
 
+import signal
+
 import pytest
 
 from pytest_enterprise.run import Run
 from pytest_enterprise.settings import Settings
 
 pytest_plugins = "pytester"
+
+# A job in the background of a script inherits that Ctrl-C is ignored, and so would everything that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
