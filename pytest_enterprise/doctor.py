@@ -36,7 +36,7 @@ _ENGINES: tuple[tuple[Engine, str], ...] = (
     (Alertmanager(name="alertmanager"), "prometheus-alertmanager"),
 )
 _EXTRAS = {
-    "proxy": ("uvloop", "httptools", "toxiproxy"),
+    "proxy": ("uvloop", "httptools", "hpack", "toxiproxy"),
     "registry": ("aetcd",),
     "governance": ("psycopg",),
     "load": ("locust",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -26,12 +27,22 @@ class ProxyControl:
         client.update_api_consumer(self.address.host, self.address.port)
         return client
 
-    def add_toxic(self, link: str, kind: str, *, stream: str, attributes: dict[str, Any], name: str) -> None:
+    def add_toxic(
+        self,
+        link: str,
+        kind: str,
+        *,
+        stream: str,
+        attributes: Mapping[str, Any],
+        name: str,
+        when: Mapping[str, Any] | None = None,
+    ) -> None:
         """Put a toxic on a link; ``stream`` is ``upstream`` (client to server) or ``downstream``.
 
-        Toxiproxy's own interface takes whole milliseconds only; this one fractions too.
+        Toxiproxy's own interface takes whole milliseconds only; this one fractions too, and conditions (``when``, see
+        :class:`pytest_enterprise.proxy.conditions.Conditions`).
         """
-        body = {"name": name, "type": kind, "stream": stream, "attributes": attributes}
+        body = {"name": name, "type": kind, "stream": stream, "attributes": dict(attributes), "when": dict(when or {})}
         self._call("POST", f"/enterprise/proxies/{quote(link, safe='')}/toxics", body)
 
     def remove_toxic(self, link: str, name: str) -> None:

@@ -73,7 +73,7 @@ def recipes(folder: Path | None = None) -> dict[str, Recipe]:
         _ours(
             "proxy",
             on=_PYTHON,
-            wheels=("uvloop", "httptools", "aetcd"),
+            wheels=("uvloop", "httptools", "hpack", "aetcd"),
             dependencies=True,
             package=True,
             also=("discovery",),

@@ -14,6 +14,7 @@ from pytest_enterprise.http_server import Request, Response
 from pytest_enterprise.proxy import values
 from pytest_enterprise.proxy.address import BadAddress
 from pytest_enterprise.proxy.collection import Collection
+from pytest_enterprise.proxy.conditions import ALWAYS, Conditions
 from pytest_enterprise.proxy.link import Link
 from pytest_enterprise.proxy.listener import BindFailed
 from pytest_enterprise.proxy.toxics import KINDS
@@ -63,6 +64,7 @@ def toxic_view(toxic: Toxic) -> dict[str, Any]:
         "type": toxic.kind.kind,
         "stream": toxic.stream,
         "toxicity": values.number(toxic.toxicity),
+        **({"when": when} if (when := toxic.when.as_dict()) else {}),
     }
 
 
@@ -81,7 +83,7 @@ async def start(link: Link) -> None:
         raise ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, str(error)) from None
 
 
-def new_toxic(link: Link, document: Any, *, fractions: bool = False) -> Toxic:
+def new_toxic(link: Link, document: Any, *, fractions: bool = False, when: Conditions = ALWAYS) -> Toxic:
     """A toxic from a client's JSON, not yet on the link. Raises ApiError in Toxiproxy's order of checks.
 
     ``fractions`` allows them in fields of kind :attr:`Stage.fractional`.
@@ -106,6 +108,7 @@ def new_toxic(link: Link, document: Any, *, fractions: bool = False) -> Toxic:
         toxicity=found.get("toxicity", 1.0),
         attributes=attributes(fields_of(kind, fractions=fractions), found.get("attributes")),
         counters=link.counters_for(name),
+        when=when,
     )
 
 

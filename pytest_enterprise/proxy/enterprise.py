@@ -9,6 +9,7 @@ from typing import Any
 from pytest_enterprise.http_server import Response
 from pytest_enterprise.proxy import values
 from pytest_enterprise.proxy.address import BadAddress
+from pytest_enterprise.proxy.conditions import Conditions
 from pytest_enterprise.proxy.control import (
     ApiError,
     Router,
@@ -26,7 +27,7 @@ from pytest_enterprise.proxy.toxics import KINDS
 from pytest_enterprise.proxy.toxics.base import Toxic
 
 _PROXY = {"name": str, "listen": str, "upstream": str, "enabled": bool, "toxics": list}
-_TOXIC = {"name": str, "type": str, "stream": str, "toxicity": float, "attributes": dict}
+_TOXIC = {"name": str, "type": str, "stream": str, "toxicity": float, "attributes": dict, "when": dict}
 _TUNNEL = {"name": str, "listen": str, "routes": dict}
 
 
@@ -61,11 +62,27 @@ def strict_toxic(link: Link, document: Any) -> Toxic:
     if not 0 <= toxicity <= 1:
         raise ApiError(HTTPStatus.BAD_REQUEST, f"toxicity {toxicity} is a share; give a number from 0 to 1")
     given = _strict(found.get("attributes"), fields_of(kind, fractions=True), f"attributes of {kind.kind}")
+    _check_ranges(kind.kind, kind.fields, given)
+    if problem := kind.problem(given):
+        raise ApiError(HTTPStatus.BAD_REQUEST, f"{kind.kind}: {problem}")
+    return new_toxic(link, document, fractions=True, when=_conditions(found.get("when")))
+
+
+def _check_ranges(what: str, fields: Mapping[str, type], given: Mapping[str, Any]) -> None:
     for name, value in given.items():
-        if value < 0 or (kind.fields[name] is float and value > 1):
-            limit = "from 0 to 1" if kind.fields[name] is float else "of 0 or more"
-            raise ApiError(HTTPStatus.BAD_REQUEST, f"{kind.kind}: {name} is {value}; give a number {limit}")
-    return new_toxic(link, document, fractions=True)
+        share = fields[name] is float
+        if not isinstance(value, str) and (value < 0 or (share and value > 1)):
+            limit = "from 0 to 1" if share else "of 0 or more"
+            raise ApiError(HTTPStatus.BAD_REQUEST, f"{what}: {name} is {value}; give a number {limit}")
+
+
+def _conditions(document: Any) -> Conditions:
+    given = _strict(document, Conditions.FIELDS, "when")
+    _check_ranges("when", Conditions.FIELDS, given)
+    try:
+        return Conditions(**given)
+    except ValueError as error:
+        raise ApiError(HTTPStatus.BAD_REQUEST, f"when: {error}") from None
 
 
 class EnterpriseApi:

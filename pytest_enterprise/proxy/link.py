@@ -136,16 +136,16 @@ class Link:
     def add_toxic(self, toxic: Toxic) -> None:
         self.toxics.append(toxic)
         for connection in self._established():
-            connection.flow(toxic).add(toxic)
+            connection.add(toxic)
 
     def change_toxic(self, toxic: Toxic) -> None:
         for connection in self._established():
-            connection.flow(toxic).change(toxic, self.toxics)
+            connection.change(toxic, self.toxics)
 
     def remove_toxic(self, toxic: Toxic) -> None:
         self.toxics.remove(toxic)
         for connection in self._established():
-            connection.flow(toxic).remove(toxic)
+            connection.remove(toxic)
 
     def _established(self) -> list[Connection]:
         return [connection for connection in self._connections if connection.flows and not connection.over]

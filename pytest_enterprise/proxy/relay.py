@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol
 
 from pytest_enterprise.proxy.timers import Timer, Timers
 from pytest_enterprise.proxy.toxics.base import Ending, Port, Stage, Toxic
@@ -53,8 +53,9 @@ class Flow:
     """One direction of a connection: the source's data, through the stages, to the sink."""
 
     __slots__ = (
-        "_blocks", "_buffer", "_draws", "_ending", "_pending", "_recv_into", "_send", "_small", "broken", "connection",
-        "done", "first", "other", "received", "sent", "sink", "source", "source_ended", "stages", "timers", "upstream",
+        "_blocks", "_buffer", "_draws", "_ending", "_met", "_pending", "_recv_into", "_send", "_small", "broken",
+        "connection", "done", "first", "other", "received", "sent", "sink", "source", "source_ended", "stages",
+        "timers", "upstream",
     )  # fmt: skip
 
     other: Flow
@@ -82,6 +83,7 @@ class Flow:
         self._ending: Ending | None = None
         self._blocks = 0
         self._draws: dict[str, Random] = {}
+        self._met: dict[Toxic, bool] = {}
 
     # From the source.
 
@@ -225,33 +227,42 @@ class Flow:
         stream = "upstream" if self.upstream else "downstream"
         return Random(f"{self.connection.reactor.seed}/{self.connection.origin}/{stream}/{purpose}")
 
-    def close(self) -> None:
-        self.connection.close(reset=self.connection.resets, counted=True)
+    @property
+    def fresh(self) -> bool:
+        return not self.received
 
-    def _drawn(self, toxic: Toxic) -> bool:
+    def close(self, *, reset: bool = False) -> None:
+        self.connection.close(reset=reset or self.connection.resets, counted=True)
+
+    def shared(self, toxic: Toxic) -> dict[str, Any]:
+        return self.connection.shared.setdefault(toxic, {})
+
+    def drawn(self, toxic: Toxic) -> bool:
+        """Whether the toxic is to act here: its conditions are asked once, its toxicity at every change."""
+        if toxic not in self._met:
+            self._met[toxic] = toxic.meets(self.connection.peer)
+        if not self._met[toxic]:
+            return False
         if toxic.toxicity >= 1 or toxic.toxicity <= 0:
             return toxic.toxicity > 0
         if toxic.name not in self._draws:
             self._draws[toxic.name] = self.randomness(f"{toxic.name}/toxicity")
         return self._draws[toxic.name].random() < toxic.toxicity
 
-    def _place(self, toxic: Toxic, index: int) -> Stage:
-        stage = toxic.kind(toxic, self, self.stages[index] if index < len(self.stages) else self)
+    def place(self, toxic: Toxic, index: int) -> Stage:
+        """Put a stage of the toxic into the chain."""
+        stage = toxic.kind(toxic, self, self.stages[index].entry if index < len(self.stages) else self)
         self.stages.insert(index, stage)
         self._join(index)
         return stage
 
     def _join(self, index: int) -> None:
         """Make what stands before ``index`` hand on to what stands there now."""
-        following = self.stages[index] if index < len(self.stages) else None
+        following = self.stages[index].entry if index < len(self.stages) else None
         if index == 0:
             self.first = following
         else:
             self.stages[index - 1].next = following or self
-
-    def add(self, toxic: Toxic) -> Stage | None:
-        """Put a new toxic at the end of the chain, if it is drawn for this flow."""
-        return self._place(toxic, len(self.stages)) if self._drawn(toxic) else None
 
     def remove(self, toxic: Toxic) -> None:
         """Take a toxic out; what it held goes on at once."""
@@ -265,15 +276,13 @@ class Flow:
                 return
 
     def change(self, toxic: Toxic, order: Sequence[Toxic]) -> None:
-        """The toxic's settings changed: draw again, then tell, insert or remove its stage."""
+        """The settings of a toxic that acts here changed: tell its stage, or insert one."""
         stage = next((stage for stage in self.stages if stage.toxic is toxic), None)
-        if not self._drawn(toxic):
-            self.remove(toxic)
-        elif stage:
+        if stage:
             stage.changed()
         else:
             before = set(order[: order.index(toxic)])
-            self._place(toxic, sum(stage.toxic in before for stage in self.stages))
+            self.place(toxic, sum(stage.toxic in before for stage in self.stages))
 
     def stop(self) -> None:
         """The connection is gone."""
@@ -308,6 +317,7 @@ class Connection:
         self.origin = f"{owner.name}/{number}"
         self.flows: tuple[Flow, ...] = ()
         self.over = False
+        self.shared: dict[Toxic, dict[str, Any]] = {}
         self.resets = False
         """Opened under a toxic that ends connections with a reset."""
         self._early = early
@@ -370,8 +380,7 @@ class Connection:
         up.other, down.other = down, up
         self.flows = (up, down)
         for toxic in self.owner.toxics:
-            stage = self.flow(toxic).add(toxic)
-            if stage is not None and stage.resets:
+            if self.add(toxic) and toxic.kind.resets:
                 self.resets = True
         if self._greeting:
             self._tell(self._greeting)
@@ -381,9 +390,45 @@ class Connection:
             up.start()
             down.start()
 
-    def flow(self, toxic: Toxic) -> Flow:
-        """The flow that a toxic is about."""
+    @property
+    def peer(self) -> str:
+        """The client's address; empty when it has gone already."""
+        try:
+            return str(self.client.getpeername()[0])
+        except OSError:
+            return ""
+
+    # Toxics.
+
+    def _flow(self, toxic: Toxic) -> Flow:
+        """The flow that a toxic is about, and that draws for both."""
         return self.flows[0 if toxic.upstream else 1]
+
+    def _flows(self, toxic: Toxic) -> tuple[Flow, ...]:
+        return self.flows if toxic.kind.both else (self._flow(toxic),)
+
+    def add(self, toxic: Toxic) -> bool:
+        """Put a new toxic at the end of the chain; False when it is not to act on this connection."""
+        drawn = self._flow(toxic).drawn(toxic)
+        if drawn:
+            for flow in self._flows(toxic):
+                flow.place(toxic, len(flow.stages))
+        return drawn
+
+    def change(self, toxic: Toxic, order: Sequence[Toxic]) -> None:
+        """The toxic's settings changed: draw again, then tell, insert or remove its stages."""
+        drawn = self._flow(toxic).drawn(toxic)
+        for flow in self._flows(toxic):
+            if drawn:
+                flow.change(toxic, order)
+            else:
+                flow.remove(toxic)
+
+    def remove(self, toxic: Toxic) -> None:
+        """Take a toxic out; what it held goes on at once."""
+        for flow in self._flows(toxic):
+            if not self.over:
+                flow.remove(toxic)
 
     def close(self, *, reset: bool = False, counted: bool = False, unread: bool = True) -> None:
         """End both sides, with FIN or with RST; ``counted`` when a reset is our doing and not passed on.

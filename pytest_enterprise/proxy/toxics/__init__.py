@@ -5,7 +5,10 @@ from __future__ import annotations
 from pytest_enterprise.proxy.toxics.bandwidth import Bandwidth
 from pytest_enterprise.proxy.toxics.base import Stage
 from pytest_enterprise.proxy.toxics.blackhole import Blackhole
+from pytest_enterprise.proxy.toxics.corruption import Corruption
+from pytest_enterprise.proxy.toxics.cut_answer import CutAnswer
 from pytest_enterprise.proxy.toxics.freeze import Freeze
+from pytest_enterprise.proxy.toxics.http import HttpFault
 from pytest_enterprise.proxy.toxics.latency import Latency
 from pytest_enterprise.proxy.toxics.limit_data import LimitData
 from pytest_enterprise.proxy.toxics.loss import Loss
@@ -28,6 +31,9 @@ KINDS: dict[str, type[Stage]] = {
         LimitData,
         Freeze,
         Loss,
+        Corruption,
+        CutAnswer,
+        HttpFault,
         Blackhole,
     )
 }

@@ -37,6 +37,12 @@ class Bandwidth(Stage):
         self.hold(len(chunk))
         self._plan()
 
+    def skip(self, chunk: bytes) -> None:
+        if self._queue:
+            self.data(chunk)  # it cannot overtake, and the wire is as narrow for all that waits
+        else:
+            self.next.data(chunk)
+
     def end(self, how: Ending) -> None:
         if self._queue:
             self._end = how

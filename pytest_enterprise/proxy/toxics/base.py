@@ -7,13 +7,14 @@ To write one: subclass :class:`Stage`, name its ``kind`` and ``fields``, overrid
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from enum import IntEnum
 from random import Random
 from time import monotonic_ns
 from typing import Any, ClassVar, Protocol
 
+from pytest_enterprise.proxy.conditions import ALWAYS, Conditions, Gate
 from pytest_enterprise.proxy.timers import Timer, Timers
 
 MS = 1_000_000
@@ -39,6 +40,12 @@ class Carrier(Protocol):
     """The direction of a connection that a stage sits in."""
 
     timers: Timers
+    upstream: bool
+    """Whether it carries what the client sends."""
+
+    @property
+    def fresh(self) -> bool:
+        """Whether nothing has passed it yet."""
 
     def block(self) -> None:
         """Read no more from the source until unblocked as often."""
@@ -48,14 +55,17 @@ class Carrier(Protocol):
     def randomness(self, purpose: str) -> Random:
         """A generator that depends on the seed, the proxy, the connection's number, the direction and ``purpose``."""
 
-    def close(self) -> None:
-        """End the whole connection in good order, now."""
+    def close(self, *, reset: bool = False) -> None:
+        """End the whole connection now, in good order or by force."""
+
+    def shared(self, toxic: Toxic) -> dict[str, Any]:
+        """What the two stages of a toxic that acts on both directions know together."""
 
 
 class Counters:
     """What one toxic did, over all connections; kept when the toxic is gone."""
 
-    __slots__ = ("bytes", "chunks", "connections", "delayed_ns", "dropped_bytes")
+    __slots__ = ("bytes", "chunks", "connections", "delayed_ns", "dropped_bytes", "more")
 
     def __init__(self) -> None:
         self.chunks = 0
@@ -63,6 +73,8 @@ class Counters:
         self.connections = 0
         self.dropped_bytes = 0
         self.delayed_ns = 0
+        self.more: Counter[str] = Counter()
+        """What only some types of toxic do."""
 
     def report(self) -> dict[str, float]:
         """``chunks`` and ``bytes`` came to it on ``connections``; ``delayed_ms`` is the sum over chunks."""
@@ -72,6 +84,7 @@ class Counters:
             "connections": self.connections,
             "dropped_bytes": self.dropped_bytes,
             "delayed_ms": round(self.delayed_ns / MS, 3),
+            **self.more,
         }
 
 
@@ -87,6 +100,7 @@ class Toxic:
         toxicity: float = 1.0,
         attributes: Mapping[str, Any],
         counters: Counters,
+        when: Conditions = ALWAYS,
     ) -> None:
         self.name = name
         self.kind = kind
@@ -95,10 +109,17 @@ class Toxic:
         self.upstream = stream.lower() == "upstream"
         self.toxicity = toxicity
         self.attributes: dict[str, Any] = {
-            **{field: default(0) for field, default in kind.fields.items()},
+            **{field: default() for field, default in kind.fields.items()},
             **attributes,
         }
         self.counters = counters
+        self.when = when
+        self._seen = 0
+
+    def meets(self, peer: str) -> bool:
+        """Whether the next connection, which comes from ``peer``, is one that the conditions mean."""
+        self._seen += 1
+        return self.when.meet(self._seen, peer)
 
 
 class Stage:
@@ -106,13 +127,20 @@ class Stage:
 
     kind: ClassVar[str]
     fields: ClassVar[Mapping[str, type]] = {}
-    """Attributes and their types: ``int``, or ``float`` for shares."""
+    """Attributes and their types: ``int``, ``float`` for shares, or ``str``."""
     fractional: ClassVar[frozenset[str]] = frozenset()
     """Those of the ``int`` fields that our own interface takes as fractions too; Toxiproxy's does not."""
     resets: ClassVar[bool] = False
     """Whether connections opened under it end with a reset."""
+    both: ClassVar[bool] = False
+    """Whether it needs a stage in each direction, whatever the toxic's stream."""
     capacity: int = 65536
     """Bytes that may be held before reading from the source pauses."""
+
+    @classmethod
+    def problem(cls, attributes: Mapping[str, Any]) -> str:  # noqa: ARG003
+        """What is wrong with these attributes beyond their types and ranges; empty when nothing is."""
+        return ""
 
     def __init__(self, toxic: Toxic, carrier: Carrier, following: Port) -> None:
         self.toxic = toxic
@@ -121,6 +149,10 @@ class Stage:
         self._held = 0
         self._blocking = False
         self._touched = False
+        self.entry: Port = self
+        """Where data come in: the stage itself, or the gate of its conditions."""
+        if toxic.when.of_data:
+            self.entry = Gate(self, toxic.when, carrier.randomness(f"{toxic.name}/chunks"))
 
     # What a toxic overrides.
 
@@ -131,6 +163,10 @@ class Stage:
     def end(self, how: Ending) -> None:
         """Nothing more comes."""
         self.next.end(how)
+
+    def skip(self, chunk: bytes) -> None:
+        """Bytes came that its conditions do not mean: pass them on, behind what is held."""
+        self.next.data(chunk)
 
     def changed(self) -> None:
         """The attributes are different now."""
@@ -198,6 +234,13 @@ class Schedule(Stage):
 
     def waiting(self) -> bool:
         return bool(self._queue)
+
+    def skip(self, chunk: bytes) -> None:
+        if self._queue:
+            now = monotonic_ns()
+            self.put(now, chunk, came=now)
+        else:
+            self.next.data(chunk)
 
     def _due(self) -> None:
         self._timer = None

@@ -23,6 +23,12 @@ class Freeze(Stage):
         self._queue.append((monotonic_ns(), chunk))
         self.hold(len(chunk))
 
+    def skip(self, chunk: bytes) -> None:
+        if self._queue:
+            self.data(chunk)
+        else:
+            self.next.data(chunk)
+
     def end(self, how: Ending) -> None:
         self.touch()
         self._end = how
