@@ -6,7 +6,7 @@ import math
 import pytest
 from agent_service import agent, configuration
 from agent_service.calculator import NotArithmetic, work_out
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 NUMBERS = st.integers(0, 10**6) | st.floats(0, 1e6, allow_nan=False).map(lambda x: round(x, 3))
@@ -29,6 +29,7 @@ def test_the_calculator_agrees_with_python(text):
 
 
 @given(st.text(max_size=60))
+@example("\x00")
 def test_the_calculator_refuses_everything_else_politely(text):
     try:
         assert isinstance(work_out(text), (int, float))
