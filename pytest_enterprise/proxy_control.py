@@ -49,9 +49,9 @@ class ProxyControl:
         """Take a toxic off again; one that is gone already is no error."""
         self._call("DELETE", f"/proxies/{quote(link, safe='')}/toxics/{quote(name, safe='')}", missing=True)
 
-    def refuse(self, link: str, on: bool) -> None:
-        """Let a link end its connections and reset what connects, counting both; or let it go on."""
-        self._call("POST", f"/enterprise/proxies/{quote(link, safe='')}/refuse", {"refuse": on})
+    def refuse(self, link: str, on: bool, *, keep: bool = False) -> None:
+        """Let a link end its connections (unless ``keep``) and reset what connects, counting both; or let it go on."""
+        self._call("POST", f"/enterprise/proxies/{quote(link, safe='')}/refuse", {"refuse": on, "keep": keep})
 
     def close_connections(self, link: str, how: str) -> None:
         """End the open connections of a link: ``how`` is ``reset`` or ``fin``."""

@@ -190,6 +190,32 @@ class RunningStack:
         self._engine_of(name)
         return [name]
 
+    def labelled(self, label: str, value: str) -> list[str]:
+        """The instances whose label has that value; ConfigurationError names the labels that exist."""
+        found, known = [], set()
+        for engine_name, names in self._names.items():
+            engine = self._engines[engine_name]
+            for index, name in enumerate(names, 1):
+                if (has := engine.label(label, index)) is not None:
+                    known.add(f"{label}={has}")
+                    if has == value:
+                        found.append(name)
+        if not found:
+            raise ConfigurationError(f"no instance has the label {label}={value}. {nearest(f'{label}={value}', known)}")
+        return found
+
+    async def leader(self, name: str, *, timeout: float = 10.0) -> str:
+        """The instance of an engine that leads now; waits for an election that is going on."""
+        engine = self.spec.engine(name)
+        ends = time.monotonic() + timeout
+        while True:
+            found = await engine.leader([self.site(instance) for instance in self._names[name]])
+            if found:
+                return found
+            if time.monotonic() > ends:
+                raise EngineFailed(f"{name} has no leader after {timeout:g} s")
+            await asyncio.sleep(0.02)
+
     def address(self, name: str, port: str = "", *, client: str = LOAD) -> Address:
         """Where tests reach an engine's first instance: through the link from ``load`` if there is one."""
         instance = self.resolve_instances(name)[0]

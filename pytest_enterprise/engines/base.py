@@ -109,6 +109,8 @@ class Engine(ABC):
     image: str | None = None
     start_timeout: float = 30.0
     """Seconds from start to ready."""
+    labels: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    """Words to choose targets by: one value for all instances, or one for each, in order."""
     patient: bool = False
     """Starts beside the servers that it needs and waits for them itself, rather than after they are ready."""
 
@@ -117,6 +119,12 @@ class Engine(ABC):
             raise ConfigurationError(
                 f"engine name {self.name!r}: use letters, digits, '-', '_' and '.'; 'load' is taken by the tests' side"
             )
+        for label, value in self.labels.items():
+            if not isinstance(value, str) and len(value) != self.replicas:
+                raise ConfigurationError(
+                    f"{self.name}: label {label!r} has {len(value)} values for {self.replicas} instances; "
+                    "give one for each, or one for all"
+                )
         if self.replicas < 1:
             raise ConfigurationError(f"{self.name}: replicas={self.replicas}, but an engine has at least 1 instance")
         if self.start_timeout <= 0:
@@ -158,6 +166,22 @@ class Engine(ABC):
     @abstractmethod
     async def ready(self, site: Site) -> str | None:
         """Ask the server itself, once and quickly: None when it is ready, else what it said or why it could not."""
+
+    def label(self, label: str, index: int) -> str | None:
+        """The value of a label for the instance with this index, from 1; None when it has none."""
+        value = self.labels.get(label)
+        if value is None or isinstance(value, str):
+            return value
+        return value[index - 1] if index <= len(value) else None
+
+    async def leader(self, sites: Sequence[Site]) -> str | None:
+        """The instance that leads the others now, as they say; None while they elect one.
+
+        Raises ConfigurationError for servers that have no leader.
+        """
+        if len(sites) == 1:
+            return sites[0].name
+        raise ConfigurationError(f"{self.name} has no leader: instances of {self.kind} are equal. Name one, or 'one'")
 
     def tunnel_target(self, instance: str) -> str | None:  # noqa: ARG002
         """The CONNECT target by which siblings dial ``instance`` through their tunnel; None: dialled directly."""

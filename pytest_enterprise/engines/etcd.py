@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import contextlib
+import json
+import urllib.request
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pytest_enterprise.engines import probe, version
-from pytest_enterprise.engines.base import Engine, Launch, Site
+from pytest_enterprise.engines.base import Address, Engine, Launch, Site
 
 _PEER = 2380
 
@@ -71,5 +75,20 @@ class Etcd(Engine):
         names = {"HTTPS_PROXY": proxy, "HTTP_PROXY": "", "NO_PROXY": site.bind}
         return Launch(command=command, env={**names, "https_proxy": proxy, "no_proxy": site.bind})
 
+    async def leader(self, sites: Sequence[Site]) -> str | None:
+        for site in sites:
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                status = await asyncio.to_thread(_status, site.host["client"])
+                if status.get("leader", "0") != "0" and status["leader"] == status["header"]["member_id"]:
+                    return site.name
+        return None
+
     async def ready(self, site: Site) -> str | None:
         return await probe.http(site.host["client"], "/health", holding=b"true")
+
+
+def _status(address: Address) -> dict[str, Any]:
+    request = urllib.request.Request(f"http://{address}/v3/maintenance/status", data=b"{}", method="POST")
+    with urllib.request.urlopen(request, timeout=1) as reply:
+        answer: dict[str, Any] = json.load(reply)
+    return answer

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 from pytest_enterprise.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from pytest_enterprise.faults.targets import Chooser
     from pytest_enterprise.live import LiveStack
 
 Proof = Literal["acted", "exercised", "none"]
@@ -45,12 +46,15 @@ class Fault(ABC):
     target: str
 
     @abstractmethod
-    def resolve(self, stack: LiveStack) -> list[str]:
+    def resolve(self, choose: Chooser) -> list[str]:
         """The links or instances that the target means; ConfigurationError names what exists."""
 
     @abstractmethod
-    def begin(self, stack: LiveStack, targets: list[str]) -> Any:
-        """Apply it and return what ``end`` needs; applies all of it or nothing."""
+    def begin(self, choose: Chooser, targets: list[str]) -> Any:
+        """Apply it to ``choose.stack`` and return what ``end`` needs; applies all of it or nothing.
+
+        ``targets`` is what :meth:`resolve` found with the same ``choose``, which chooses the same again.
+        """
 
     @abstractmethod
     def end(self, stack: LiveStack, targets: list[str], state: Any) -> Evidence:

@@ -16,7 +16,9 @@ class Blackhole(ToxicFault):
     kind: ClassVar[str] = "blackhole"
     toxic: ClassVar[str] = "blackhole"
     proof: ClassVar[Proof] = "acted"
-    excludes: ClassVar[frozenset[str]] = frozenset({"latency", "bandwidth", "cut", "blackhole", "reset", "partition"})
+    excludes: ClassVar[frozenset[str]] = frozenset(
+        {"latency", "bandwidth", "cut", "blackhole", "reset", "partition", "topology"}
+    )
 
     def acted(self, facts: dict[str, float]) -> bool:
         return facts.get("dropped_bytes", 0) > 0

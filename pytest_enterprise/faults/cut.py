@@ -9,9 +9,10 @@ from pytest_enterprise.faults.base import Evidence, Proof
 from pytest_enterprise.faults.link import LinkFault, since, totals
 
 if TYPE_CHECKING:
+    from pytest_enterprise.faults.targets import Chooser
     from pytest_enterprise.live import LiveStack
 
-_EVERY_OTHER = frozenset({"latency", "bandwidth", "cut", "blackhole", "reset", "partition"})
+_EVERY_OTHER = frozenset({"latency", "bandwidth", "cut", "blackhole", "reset", "partition", "topology"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,13 +23,17 @@ class Cut(LinkFault):
     proof: ClassVar[Proof] = "acted"
     excludes: ClassVar[frozenset[str]] = _EVERY_OTHER
 
-    def begin(self, stack: LiveStack, targets: list[str]) -> dict[str, float]:
+    keep: bool = False
+    """Let the connections that are open go on, and only refuse new ones."""
+
+    def begin(self, choose: Chooser, targets: list[str]) -> dict[str, float]:
+        stack = choose.stack
         before = totals(stack, targets)
         done: list[str] = []
         try:
             for link in targets:
                 done.append(link)
-                stack.proxy.refuse(link, True)
+                stack.proxy.refuse(link, True, keep=self.keep)
         except BaseException:
             for link in done:
                 stack.proxy.refuse(link, False)

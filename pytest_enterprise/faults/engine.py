@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, ClassVar
 from pytest_enterprise.faults.base import Fault
 
 if TYPE_CHECKING:
-    from pytest_enterprise.live import LiveStack
+    from pytest_enterprise.faults.targets import Chooser
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineFault(Fault):
     """A fault on every instance that ``target`` means: ``"agent-service-1"``, or ``"agent-service"`` for all."""
 
-    excludes: ClassVar[frozenset[str]] = frozenset({"kill", "pause", "restart"})
+    excludes: ClassVar[frozenset[str]] = frozenset({"kill", "pause", "restart", "crash_loop", "kill_on_write"})
 
-    def resolve(self, stack: LiveStack) -> list[str]:
-        return stack.instances(self.target)
+    def resolve(self, choose: Chooser) -> list[str]:
+        return list(choose.instances(self.target))

@@ -11,6 +11,7 @@ from pytest_enterprise.faults.base import Evidence, Proof
 from pytest_enterprise.faults.engine import EngineFault
 
 if TYPE_CHECKING:
+    from pytest_enterprise.faults.targets import Chooser
     from pytest_enterprise.live import LiveStack
 
 
@@ -28,7 +29,8 @@ class Kill(EngineFault):
         if self.signal not in known:
             raise ConfigurationError(f"kill: signal={self.signal!r} does not exist. {nearest(self.signal, known)}")
 
-    def begin(self, stack: LiveStack, targets: list[str]) -> dict[str, str | None]:
+    def begin(self, choose: Chooser, targets: list[str]) -> dict[str, str | None]:
+        stack = choose.stack
         ended: dict[str, str | None] = {}
         for name in targets:
             instance = stack.running.instance(name)

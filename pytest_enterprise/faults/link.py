@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pytest_enterprise.errors import ConfigurationError, FaultFailed
+from pytest_enterprise.errors import ConfigurationError, FaultFailed, nearest
 from pytest_enterprise.faults.base import Evidence, Fault
+from pytest_enterprise.proxy.conditions import Conditions
 
 if TYPE_CHECKING:
+    from pytest_enterprise.faults.targets import Chooser
     from pytest_enterprise.live import LiveStack
 
 Direction = Literal["both", "upstream", "downstream"]
@@ -21,10 +23,10 @@ Direction = Literal["both", "upstream", "downstream"]
 class LinkFault(Fault):
     """A fault on every link that ``target`` means: ``"agent-service -> postgres"``."""
 
-    excludes: ClassVar[frozenset[str]] = frozenset({"cut", "blackhole", "partition"})
+    excludes: ClassVar[frozenset[str]] = frozenset({"cut", "blackhole", "partition", "topology"})
 
-    def resolve(self, stack: LiveStack) -> list[str]:
-        return [link.name for link in stack.running.resolve_links(self.target)]
+    def resolve(self, choose: Chooser) -> list[str]:
+        return choose.links(self.target)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +35,18 @@ class ToxicFault(LinkFault):
 
     toxic: ClassVar[str]
     direction: Direction = "both"
+    when: Mapping[str, int | float | str] = field(default_factory=dict)
+    """Conditions: ``first_connections``, ``every_connection``, ``peer``, ``first_chunks``, ``every_chunk``,
+    ``chunk_share``, ``from_byte``, ``to_byte``; see :class:`pytest_enterprise.proxy.conditions.Conditions`."""
 
     def __post_init__(self) -> None:
         if self.direction not in ("both", "upstream", "downstream"):
             raise ConfigurationError(
                 f"{self.kind}: direction={self.direction!r} is not one of both, upstream, downstream"
+            )
+        if unknown := set(self.when) - set(Conditions.FIELDS):
+            raise ConfigurationError(
+                f"{self.kind}: when has no condition {min(unknown)!r}. {nearest(min(unknown), Conditions.FIELDS)}"
             )
 
     def attributes(self) -> dict[str, Any]:
@@ -47,13 +56,16 @@ class ToxicFault(LinkFault):
     def streams(self) -> tuple[str, ...]:
         return ("upstream", "downstream") if self.direction == "both" else (self.direction,)
 
-    def begin(self, stack: LiveStack, targets: list[str]) -> list[tuple[str, str]]:
+    def begin(self, choose: Chooser, targets: list[str]) -> list[tuple[str, str]]:
+        stack = choose.stack
         toxics: list[tuple[str, str]] = []
         try:
             for link in targets:
                 for stream in self.streams():
                     name = f"{self.kind}-{stream}-{id(toxics):x}"
-                    stack.proxy.add_toxic(link, self.toxic, stream=stream, attributes=self.attributes(), name=name)
+                    stack.proxy.add_toxic(
+                        link, self.toxic, stream=stream, attributes=self.attributes(), name=name, when=self.when
+                    )
                     toxics.append((link, name))
         except BaseException:
             remove(stack, toxics)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pytest_enterprise.faults.base import Evidence, Fault, Proof
 
 if TYPE_CHECKING:
+    from pytest_enterprise.faults.targets import Chooser
     from pytest_enterprise.live import LiveStack
 
 
@@ -19,10 +20,10 @@ class Noop(Fault):
     proof: ClassVar[Proof] = "none"
     target: str = "nothing"
 
-    def resolve(self, stack: LiveStack) -> list[str]:  # noqa: ARG002
+    def resolve(self, choose: Chooser) -> list[str]:  # noqa: ARG002
         return [self.target]
 
-    def begin(self, stack: LiveStack, targets: list[str]) -> None:
+    def begin(self, choose: Chooser, targets: list[str]) -> None:
         pass
 
     def end(self, stack: LiveStack, targets: list[str], state: None) -> Evidence:  # noqa: ARG002

@@ -9,6 +9,7 @@ from pytest_enterprise.faults.base import Evidence, Proof
 from pytest_enterprise.faults.engine import EngineFault
 
 if TYPE_CHECKING:
+    from pytest_enterprise.faults.targets import Chooser
     from pytest_enterprise.live import LiveStack
 
 
@@ -19,7 +20,8 @@ class Pause(EngineFault):
     kind: ClassVar[str] = "pause"
     proof: ClassVar[Proof] = "acted"
 
-    def begin(self, stack: LiveStack, targets: list[str]) -> bool:
+    def begin(self, choose: Chooser, targets: list[str]) -> bool:
+        stack = choose.stack
         done = []
         try:
             for name in targets:

@@ -9,6 +9,7 @@ from pytest_enterprise.faults.base import Evidence, Proof, positive
 from pytest_enterprise.faults.link import Direction, ToxicFault, since, totals
 
 if TYPE_CHECKING:
+    from pytest_enterprise.faults.targets import Chooser
     from pytest_enterprise.live import LiveStack
 
 
@@ -30,9 +31,10 @@ class Reset(ToxicFault):
     def attributes(self) -> dict[str, Any]:
         return {"timeout": round(self.after * 1000)}
 
-    def begin(self, stack: LiveStack, targets: list[str]) -> Any:
+    def begin(self, choose: Chooser, targets: list[str]) -> Any:
+        stack = choose.stack
         before = totals(stack, targets)
-        toxics = super().begin(stack, targets)
+        toxics = super().begin(choose, targets)
         for link in targets:
             stack.proxy.close_connections(link, "reset")
         return before, toxics

@@ -141,10 +141,10 @@ class EnterpriseApi:
 
     async def refuse(self, name: str, *, body: bytes) -> Response:
         link = self._router.link(name)
-        wanted = _strict(_load(body), {"refuse": bool}, "refuse").get("refuse")
-        if wanted is None:
+        wanted = _strict(_load(body), {"refuse": bool, "keep": bool}, "refuse")
+        if "refuse" not in wanted:
             raise ApiError(HTTPStatus.BAD_REQUEST, "missing required field: refuse")
-        return success({"closed": link.refuse(wanted)})
+        return success({"closed": link.refuse(wanted["refuse"], keep=wanted.get("keep", False))})
 
     async def tunnels(self) -> Response:
         return success({name: tunnel.describe() for name, tunnel in self._collection.tunnels.items()})

@@ -58,10 +58,10 @@ class Link:
         self.enabled = False
         self.hang_up()
 
-    def refuse(self, on: bool) -> int:
-        """Begin or end refusing; returns how many open connections that closed."""
+    def refuse(self, on: bool, *, keep: bool = False) -> int:
+        """Begin or end refusing; closes the open connections, unless they are kept, and returns their number."""
         self.refusing = on
-        return self.hang_up() if on else 0
+        return self.hang_up() if on and not keep else 0
 
     def hang_up(self, *, reset: bool = False) -> int:
         """Close the open connections and return how many there were."""

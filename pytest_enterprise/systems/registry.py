@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
-import urllib.request
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_enterprise.engines.base import Address
 from pytest_enterprise.errors import EnterpriseError
@@ -93,20 +91,4 @@ class Registry:
 
     def leader(self, *, timeout: float = 10.0) -> str:
         """The instance that leads now, as the members say; waits for an election that is going on."""
-        ends = time.monotonic() + timeout
-        while True:
-            for name, address in self._addresses().items():
-                with contextlib.suppress(OSError, ValueError, KeyError):
-                    status = _post(address, "/v3/maintenance/status")
-                    if status.get("leader", "0") != "0" and status["leader"] == status["header"]["member_id"]:
-                        return name
-            if time.monotonic() > ends:
-                raise EnterpriseError(f"{self.engine} has no leader after {timeout:g} s")
-            time.sleep(0.02)
-
-
-def _post(address: Address, path: str) -> dict[str, Any]:
-    request = urllib.request.Request(f"http://{address}{path}", data=b"{}", method="POST")
-    with urllib.request.urlopen(request, timeout=1) as reply:
-        answer: dict[str, Any] = json.load(reply)
-    return answer
+        return self._stack.portal.call(self._stack.running.leader(self.engine, timeout=timeout))

@@ -6,45 +6,10 @@ import urllib.request
 
 import pytest
 
-from pytest_enterprise import Etcd, Link, Service, Stack, events
+from pytest_enterprise import events
 from pytest_enterprise.errors import ActedOnNothing, ConfigurationError
 from pytest_enterprise.faults.session import Faults
-from pytest_enterprise.live import LiveStack
 from pytest_enterprise.session import system
-
-FILES = ("{python}", "-m", "http.server", "{port}", "--bind", "{bind}", "--directory", "{data}")
-
-
-@pytest.fixture(scope="module")
-def live(new_run):
-    spec = Stack(
-        [Service(name="files", command=FILES, replicas=2), Etcd(name="etcd", replicas=3)],
-        [Link("load", "files"), Link("etcd", "etcd")],
-    )
-    with LiveStack(new_run(runtime="process"), spec) as live:
-        (live.running.site("files-1").data / "big").write_bytes(bytes(200_000))
-        yield live
-
-
-@pytest.fixture
-def faults(live):
-    faults = Faults(live, "test")
-    yield faults
-    faults.close()
-
-
-@pytest.fixture
-def get(live):
-    """Seconds that a request to an instance takes."""
-
-    def get(instance="files-1", path="/", timeout=5.0):
-        began = time.monotonic()
-        with urllib.request.urlopen(f"http://{live.address(instance)}{path}", timeout=timeout) as answer:
-            answer.read()
-        return time.monotonic() - began
-
-    return get
-
 
 NUMBERS = [-1, 0, float("nan"), float("inf"), 1e9, "1", None, True]
 

@@ -77,7 +77,7 @@ class Counters:
         """What only some types of toxic do."""
 
     def report(self) -> dict[str, float]:
-        """``chunks`` and ``bytes`` came to it on ``connections``; ``delayed_ms`` is the sum over chunks."""
+        """``chunks`` and ``bytes`` came to it on ``connections``; ``delayed_ms`` is the sum over chunks and ends."""
         return {
             "chunks": self.chunks,
             "bytes": self.bytes,
@@ -256,10 +256,10 @@ class Schedule(Stage):
 
     def _pass(self, now: int) -> None:
         _, came, item = self._queue.popleft()
+        self.toxic.counters.delayed_ns += now - came
         if isinstance(item, Ending):
             self.next.end(item)
             return
-        self.toxic.counters.delayed_ns += now - came
         self.next.data(item)
         self.release(len(item))
 
