@@ -376,6 +376,17 @@ class RunningStack:
             "or give it more time with --enterprise-start-timeout."
         )
 
+    async def alive_at(self, targets: Iterable[str]) -> list[str]:
+        """The instances that links and instances of these names join, as far as they run now."""
+        parts = dict.fromkeys(part for target in targets for part in target.split(" -> "))
+        return [name for name in parts if name in self._instances and await self._instances[name].alive()]
+
+    async def recovered(self, names: Iterable[str]) -> dict[str, float]:
+        """Wait until all of these say that they are ready; the seconds that each took. Raises EngineFailed."""
+        there = [name for name in names if name in self._instances]
+        took = await asyncio.gather(*(self.wait_ready(name) for name in there))
+        return {name: round(seconds, 3) for name, seconds in zip(there, took, strict=True)}
+
     async def restart(self, name: str) -> float:
         """Start an instance again that was killed or stopped; returns the seconds until it was ready."""
         began = time.monotonic()

@@ -2,124 +2,24 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
-from random import Random
-from types import TracebackType
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_enterprise.errors import ActedOnNothing, ConfigurationError
-from pytest_enterprise.faults.bandwidth import Bandwidth
+from pytest_enterprise.errors import ActedOnNothing, ConfigurationError, FaultFailed
+from pytest_enterprise.faults.active import ActiveFault
 from pytest_enterprise.faults.base import Fault
-from pytest_enterprise.faults.blackhole import Blackhole
-from pytest_enterprise.faults.corruption import Corruption
-from pytest_enterprise.faults.cut import Cut
-from pytest_enterprise.faults.cut_answer import CutAnswer, Protocol
-from pytest_enterprise.faults.freeze import Freeze
-from pytest_enterprise.faults.http import Http
-from pytest_enterprise.faults.kill import Kill
-from pytest_enterprise.faults.kill_on_write import KillOnWrite
-from pytest_enterprise.faults.latency import Latency
-from pytest_enterprise.faults.limit import Limit
-from pytest_enterprise.faults.link import Direction
-from pytest_enterprise.faults.loss import Loss
-from pytest_enterprise.faults.noop import Noop
-from pytest_enterprise.faults.partition import Partition
-from pytest_enterprise.faults.pause import Pause
-from pytest_enterprise.faults.repeating import CrashLoop, Flapping
-from pytest_enterprise.faults.reset import Reset
-from pytest_enterprise.faults.restart import Restart
-from pytest_enterprise.faults.slicer import Slicer
-from pytest_enterprise.faults.slow_close import SlowClose
-from pytest_enterprise.faults.targets import Chooser
-from pytest_enterprise.faults.topology import Shape, Topology
+from pytest_enterprise.faults.catalogue import Catalogue
+from pytest_enterprise.faults.guard import Guards
+from pytest_enterprise.faults.playback import Playback
+from pytest_enterprise.faults.schedule import Schedule, read
 
 if TYPE_CHECKING:
     from pytest_enterprise.live import LiveStack
 
 
-When = Mapping[str, int | float | str]
-_ALWAYS: When = {}
-
-
-class ActiveFault:
-    """One application of a fault: ``begin`` and ``end`` it, or use it in a ``with`` statement."""
-
-    def __init__(self, faults: Faults, fault: Fault) -> None:
-        self.fault = fault
-        self.id = f"{faults.stack.run.worker or 'main'}-{next(faults.stack.run.numbers)}"
-        self.targets = fault.resolve(Chooser(faults.stack, None))
-        """What it acts on; before it begins, what it may act on."""
-        self.began_ns: int | None = None
-        """CLOCK_MONOTONIC in ns from which it acted."""
-        self.ended_ns: int | None = None
-        """CLOCK_MONOTONIC in ns at which it was undone."""
-        self._faults = faults
-        self._state: Any = None
-
-    def begin(self) -> ActiveFault:
-        """Apply it. Raises ConfigurationError when it contradicts a fault that is on."""
-        if self.began_ns is not None:
-            raise ConfigurationError(f"{self.fault.kind} on {self.fault.target} has begun already; make a new one")
-        stack = self._faults.stack
-        if engines := stack.running.engines_at(self.targets):
-            stack.ensure(*engines)
-        choose = Chooser(stack, Random(f"{stack.run.seed}/{self.id}"))
-        self.targets = self.fault.resolve(choose)
-        self._faults.refuse_contradiction(self)
-        began = time.monotonic_ns()
-        self._state = self.fault.begin(choose, self.targets)
-        self.began_ns = began
-        self._faults.active.append(self)
-        stack.run.events.emit(
-            "fault.began",
-            fault=self.id,
-            test=self._faults.test,
-            fault_kind=self.fault.kind,
-            target=self.fault.target,
-            targets=self.targets,
-            settings=self.fault.settings,
-            began=began,
-        )
-        return self
-
-    def end(self) -> None:
-        """Undo it. Raises FaultFailed when it cannot be, ActedOnNothing; does nothing the second time."""
-        if self not in self._faults.active:
-            return
-        self._faults.active.remove(self)
-        stack = self._faults.stack
-        evidence = self.fault.end(stack, self.targets, self._state)
-        self.ended_ns = time.monotonic_ns()
-        stack.run.events.emit(
-            "fault.ended",
-            fault=self.id,
-            test=self._faults.test,
-            proof=self.fault.proof,
-            acted=evidence.acted,
-            evidence=dict(evidence.facts),
-            ended=self.ended_ns,
-        )
-        if not evidence.acted:
-            raise ActedOnNothing(
-                f"{self.fault.kind} on {self.fault.target} acted on nothing ({dict(evidence.facts)}): a scenario with "
-                "it would prove nothing. See that the target carries traffic while the fault is on; the clients of an "
-                "external engine must be given the link's address."
-            )
-
-    def __enter__(self) -> ActiveFault:
-        return self.begin()
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        try:
-            self.end()
-        except ActedOnNothing:
-            # What went wrong inside says more than that the fault therefore met no traffic.
-            if error is None:
-                raise
-
-
-class Faults:
+class Faults(Catalogue):
     """Makes faults on one stack, for one test."""
 
     def __init__(self, stack: LiveStack, test: str) -> None:
@@ -127,16 +27,21 @@ class Faults:
         self.test = test
         self.active: list[ActiveFault] = []
         self.all: list[ActiveFault] = []
+        self.changing = threading.Lock()
+        self._guards = Guards(stack.run.directory, self._breached)
+        self._breach = ""
 
     def refuse_contradiction(self, new: ActiveFault) -> None:
         """Raise ConfigurationError when ``new`` and a fault that is on cannot both be true of one target."""
         for other in self.active:
-            common = set(new.targets) & set(other.targets)
-            if common and (other.fault.kind in new.fault.excludes or new.fault.kind in other.fault.excludes):
+            if common := contradiction(new.fault, new.targets, other.fault, other.targets):
                 raise ConfigurationError(
-                    f"{new.fault.kind} and {other.fault.kind} contradict each other on {min(common)}: "
+                    f"{new.fault.kind} and {other.fault.kind} contradict each other on {common}: "
                     f"end the {other.fault.kind} first"
                 )
+        if self._breach:
+            raise FaultFailed(self._breach)
+        self._guards.watch()
 
     def apply(self, fault: Fault) -> ActiveFault:
         """An application of any fault, not yet begun."""
@@ -144,151 +49,62 @@ class Faults:
         self.all.append(made)
         return made
 
-    def noop(self) -> ActiveFault:
-        """Nothing at all, as a window to compare with."""
-        return self.apply(Noop())
+    def play(self, schedule: Schedule | Mapping[str, Any] | str | Path) -> Playback:
+        """A schedule of faults (an object, a document, or the path of a JSON file), not yet begun.
 
-    def latency(
-        self, link: str, delay: float, *, jitter: float = 0.0, direction: Direction = "downstream", when: When = _ALWAYS
-    ) -> ActiveFault:
-        """Delay each chunk by ``delay`` seconds plus or minus ``jitter``."""
-        return self.apply(Latency(target=link, delay=delay, jitter=jitter, direction=direction, when=when))
+        Raises ConfigurationError when it cannot be meant or contradicts itself.
+        """
+        parsed = read(schedule)
+        made = [(entry, self.apply(entry.fault)) for entry in parsed.entries]
+        for index, (entry, fault) in enumerate(made):
+            for other, earlier in made[:index]:
+                if entry.overlaps(other) and (
+                    common := contradiction(fault.fault, fault.targets, earlier.fault, earlier.targets)
+                ):
+                    raise ConfigurationError(
+                        f"the schedule contradicts itself: {other.fault.kind} from {other.at:g} s and "
+                        f"{entry.fault.kind} from {entry.at:g} s are both on {common}; let one end before the other"
+                    )
+        return Playback(made)
 
-    def bandwidth(self, link: str, rate: float, *, direction: Direction = "both", when: When = _ALWAYS) -> ActiveFault:
-        """Let ``rate`` kilobytes per second through."""
-        return self.apply(Bandwidth(target=link, rate=rate, direction=direction, when=when))
+    def guard(self, name: str, check: Callable[[], str | None]) -> None:
+        """End all faults at once, and fail the test, as soon as ``check`` returns a reason; asked four times a second.
 
-    def slicer(
-        self, link: str, size: int, *, gap: float = 0.0, direction: Direction = "downstream", when: When = _ALWAYS
-    ) -> ActiveFault:
-        """Deliver in pieces of about ``size`` bytes, ``gap`` seconds apart."""
-        return self.apply(Slicer(target=link, size=size, gap=gap, direction=direction, when=when))
+        A guard is there from the start: the disk of the run directory must not fill up.
+        """
+        self._guards.checks[name] = check
 
-    def slow_close(
-        self, link: str, delay: float, *, direction: Direction = "both", when: When = _ALWAYS
-    ) -> ActiveFault:
-        """Hang up ``delay`` seconds late."""
-        return self.apply(SlowClose(target=link, delay=delay, direction=direction, when=when))
+    def _breached(self, name: str, reason: str) -> None:
+        self._breach = f"the guard {name!r} was breached: {reason}. All faults were ended at once"
+        self.stack.run.events.emit("guard.breached", test=self.test, guard=name, reason=reason)
+        self._end_all()
 
-    def limit(self, link: str, size: int, *, direction: Direction = "downstream", when: When = _ALWAYS) -> ActiveFault:
-        """Break each connection off after ``size`` bytes."""
-        return self.apply(Limit(target=link, size=size, direction=direction, when=when))
-
-    def cut(self, link: str) -> ActiveFault:
-        """End its connections and refuse new ones."""
-        return self.apply(Cut(target=link))
-
-    def refuse(self, link: str) -> ActiveFault:
-        """Refuse new connections; those that are open go on."""
-        return self.apply(Cut(target=link, keep=True))
-
-    def blackhole(self, link: str, *, direction: Direction = "both", when: When = _ALWAYS) -> ActiveFault:
-        """Swallow everything in silence."""
-        return self.apply(Blackhole(target=link, direction=direction, when=when))
-
-    def freeze(self, link: str, *, direction: Direction = "both", when: When = _ALWAYS) -> ActiveFault:
-        """Hold everything back, and lose nothing."""
-        return self.apply(Freeze(target=link, direction=direction, when=when))
-
-    def loss(
-        self, link: str, probability: float, *, direction: Direction = "both", when: When = _ALWAYS
-    ) -> ActiveFault:
-        """Drop chunks."""
-        return self.apply(Loss(target=link, probability=probability, direction=direction, when=when))
-
-    def corruption(
-        self,
-        link: str,
-        probability: float = 1.0,
-        *,
-        bits: int = 1,
-        direction: Direction = "downstream",
-        when: When = _ALWAYS,
-    ) -> ActiveFault:
-        """Flip bits."""
-        return self.apply(Corruption(target=link, probability=probability, bits=bits, direction=direction, when=when))
-
-    def reset(self, link: str, *, after: float = 0.0, when: When = _ALWAYS) -> ActiveFault:
-        """Reset open connections at once and later ones ``after`` seconds from their first byte."""
-        return self.apply(Reset(target=link, after=after, when=when))
-
-    def cut_answer(
-        self, link: str, *, protocol: Protocol = "any", match: str = "", limit: int | None = None, when: When = _ALWAYS
-    ) -> ActiveFault:
-        """Let requests be done and nobody hear of it."""
-        return self.apply(CutAnswer(target=link, protocol=protocol, match=match, limit=limit, when=when))
-
-    def http(
-        self,
-        link: str,
-        *,
-        route: str = "",
-        status: int | None = None,
-        delay: float = 0.0,
-        truncate: int = 0,
-        body: str = "",
-        slow_head: float = 0.0,
-        when: When = _ALWAYS,
-    ) -> ActiveFault:
-        """Answer HTTP requests wrongly, late or in part."""
-        return self.apply(
-            Http(
-                target=link,
-                route=route,
-                status=status,
-                delay=delay,
-                truncate=truncate,
-                body=body,
-                slow_head=slow_head,
-                when=when,
-            )
-        )
-
-    def partition(self, target: str, others: Sequence[str], *, one_way: bool = False) -> ActiveFault:
-        """Swallow everything between ``target`` and ``others``, or only what ``target`` sends."""
-        return self.apply(Partition(target=target, others=tuple(others), one_way=one_way))
-
-    def topology(self, target: str, shape: Shape) -> ActiveFault:
-        """Part a cluster: ``isolate``, ``halves``, ``bridge`` or ``ring``."""
-        return self.apply(Topology(target=target, shape=shape))
-
-    def flapping(self, fault: ActiveFault, *, on: float = 0.5, off: float = 0.5) -> ActiveFault:
-        """A fault that was made but not begun, ``on`` and ``off`` for so many seconds, over and over."""
-        return self.apply(Flapping(inner=fault.fault, on=on, off=off))
-
-    def kill(self, engine: str, *, signal: str = "SIGKILL") -> ActiveFault:
-        """End it by a signal, and start it again when the fault ends."""
-        return self.apply(Kill(target=engine, signal=signal))
-
-    def kill_on_write(self, engine: str) -> ActiveFault:
-        """End it as soon as it writes."""
-        return self.apply(KillOnWrite(target=engine))
-
-    def crash_loop(self, engine: str, *, up: float = 0.5) -> ActiveFault:
-        """End it again ``up`` seconds after each time it came back."""
-        return self.apply(CrashLoop(target=engine, up=up))
-
-    def pause(self, engine: str) -> ActiveFault:
-        """Stop it without ending it."""
-        return self.apply(Pause(target=engine))
-
-    def restart(self, engine: str, *, down_for: float = 0.0) -> ActiveFault:
-        """Stop it in good order and start it again ``down_for`` seconds later."""
-        return self.apply(Restart(target=engine, down_for=down_for))
+    def _end_all(self) -> list[BaseException]:
+        """Undo every fault that is on, the last first; what went wrong."""
+        failures: list[BaseException] = []
+        for fault in reversed(self.active[:]):
+            try:
+                fault.end()
+            except Exception as error:
+                failures.append(error)
+        return failures
 
     def close(self, *, failed: bool = False) -> None:
         """Undo every fault that is on, the last first; raises the first failure when all was tried.
 
         ``failed``: the test has failed already, so that a fault which met no traffic is no further news.
         """
-        failures: list[BaseException] = []
-        for fault in reversed(self.active[:]):
-            try:
-                fault.end()
-            except ActedOnNothing as error:
-                if not failed:
-                    failures.append(error)
-            except Exception as error:
-                failures.append(error)
+        self._guards.close()
+        failures = [error for error in self._end_all() if not (failed and isinstance(error, ActedOnNothing))]
+        if self._breach:
+            raise FaultFailed(self._breach)
         if failures:
             raise failures[0]
+
+
+def contradiction(new: Fault, targets: list[str], other: Fault, others: list[str]) -> str:
+    """A target of which two faults cannot both be true; empty when there is none."""
+    common = set(targets) & set(others)
+    if common and (other.kind in new.excludes or new.kind in other.excludes):
+        return min(common)
+    return ""
