@@ -79,6 +79,12 @@ def _report(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _replay(arguments: argparse.Namespace) -> int:
+    from pytest_enterprise.replay import replay
+
+    return replay(Path(arguments.directory), arguments.tests, times=arguments.times)
+
+
 def _images(arguments: argparse.Namespace) -> int:
     from pytest_enterprise.images.build import build
 
@@ -140,6 +146,12 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="make the reports of a run directory again")
     report.add_argument("directory", nargs="?", default="reports/latest")
     report.set_defaults(run=_report)
+
+    replay = commands.add_parser("replay", help="run the faults of an earlier run again: does its outcome recur?")
+    replay.add_argument("directory", nargs="?", default="reports/latest", help="the run directory")
+    replay.add_argument("tests", nargs="*", help="pytest ids; else every test that had a fault")
+    replay.add_argument("--times", type=int, default=3, metavar="K", help="how often (default: 3)")
+    replay.set_defaults(run=_replay)
 
     init = commands.add_parser("init", help="write a first scenario, locustfile and workflow into a repository")
     init.add_argument("directory", nargs="?", default=".")

@@ -55,7 +55,7 @@ class Session:
         self.run.events.subscribe(lambda event: config.hook.pytest_enterprise_event(event=event))
         self.run.events.subscribe(self._note)
         if not self.is_worker:
-            self.run.write(claims=[claim.as_dict() for claim in self.claims])
+            self.run.write(claims=[claim.as_dict() for claim in self.claims], rootdir=str(config.rootpath))
             self.run.events.emit(
                 "run.started", run=self.run.id, seed=self.run.seed, command=config.invocation_params.args
             )

@@ -19,7 +19,7 @@ LAYERS = [
     {"load", "objectives", "claims", "sabotage"},
     {"systems"},
     {"report"},
-    {"session", "hookspecs", "plugin", "up", "init", "doctor", "cli"},
+    {"session", "hookspecs", "plugin", "up", "replay", "init", "doctor", "cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
