@@ -27,6 +27,7 @@ from pytest_enterprise.errors import ConfigurationError, nearest
 Answer = Literal["held", "broken", "not judged", "no scenario"]
 _ID = re.compile(r"[a-z0-9][a-z0-9-]*")
 _CONTROL = re.compile(r"[A-Za-z0-9]+:\S+")
+_SCENARIO = re.compile(r".+\.(py|json|ya?ml)::.+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +97,7 @@ def _claim(where: str, table: Mapping[str, Any]) -> Claim:
         if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
             raise ConfigurationError(f'{where}: {key}={values!r}; give a list such as ["{example}"]')
         for value in values:
-            if not (form.fullmatch(value) if form else ".py::" in value):
+            if not (form or _SCENARIO).fullmatch(value):
                 raise ConfigurationError(f"{where}: {key}: {value!r} is not of the form {example!r}")
     return Claim(
         id=table["id"],

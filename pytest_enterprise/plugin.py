@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pytest_enterprise.live import LiveStack
     from pytest_enterprise.load.generator import Load
     from pytest_enterprise.objectives import Objectives
-    from pytest_enterprise.run import Run
     from pytest_enterprise.session import Session
     from pytest_enterprise.stack import Stack
     from pytest_enterprise.systems.gateway import Gateway
@@ -88,6 +87,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("_enterprise_sabotage", list(marker.kwargs.get("sabotage", {})), indirect=True)
 
 
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    if file_path.suffix not in (".json", ".yaml", ".yml"):
+        return None
+    from pytest_enterprise.experiments import items
+
+    if not items.is_experiment(file_path, parent.config.args):
+        return None
+    return items.ExperimentFile.from_parent(parent, path=file_path)
+
+
 @pytest.hookimpl(tryfirst=True)  # before others deselect: claims are checked against everything that was collected
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     try:
@@ -157,8 +166,8 @@ def enterprise_stack_spec(request: pytest.FixtureRequest) -> Stack:
 
 
 @pytest.fixture(scope="session")
-def _enterprise_run(request: pytest.FixtureRequest) -> Run:
-    return _session(request.config).run
+def _enterprise_session(request: pytest.FixtureRequest) -> Session:
+    return _session(request.config)
 
 
 @pytest.fixture(scope="session")
