@@ -21,6 +21,9 @@ SOURCE = "discovery"
 ROUTES = "routes"
 """The name of the route configuration."""
 
+ELSEWHERE = "x-retry-elsewhere"
+"""The header by which an instance says that it alone cannot answer now: the gateway asks another one."""
+
 _HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _PREVIOUS = "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
 
@@ -119,7 +122,9 @@ def routes(prefixes: Mapping[str, str], *, retries: bool = True) -> Resource:
     if retries:
         action["retry_policy"] = {
             # Not on 5xx: what the service refused on purpose is for the user to try again, as its answer says.
-            "retry_on": "connect-failure,refused-stream,reset",
+            # Only where it says that another instance may well do it.
+            "retry_on": "connect-failure,refused-stream,reset,retriable-headers",
+            "retriable_headers": [{"name": ELSEWHERE, "present_match": True}],
             "num_retries": 3,
             "per_try_timeout": "0.9s",
             "retry_back_off": {"base_interval": "0.01s", "max_interval": "0.1s"},

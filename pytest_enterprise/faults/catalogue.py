@@ -140,10 +140,17 @@ class Catalogue(ABC):
         return self.apply(Reset(target=link, after=after, when=when))
 
     def cut_answer(
-        self, link: str, *, protocol: Protocol = "any", match: str = "", limit: int | None = None, when: When = _ALWAYS
+        self,
+        link: str,
+        *,
+        protocol: Protocol = "any",
+        match: str = "",
+        share: float = 1.0,
+        limit: int | None = None,
+        when: When = _ALWAYS,
     ) -> ActiveFault:
         """Let requests be done and nobody hear of it."""
-        return self.apply(CutAnswer(target=link, protocol=protocol, match=match, limit=limit, when=when))
+        return self.apply(CutAnswer(target=link, protocol=protocol, match=match, share=share, limit=limit, when=when))
 
     def http(
         self,

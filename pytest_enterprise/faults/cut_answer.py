@@ -22,7 +22,11 @@ class CutAnswer(ToxicFault):
 
     The server has done what was asked, and the client cannot know: an ambiguous commit. ``match`` is a regular
     expression for ``POST /tasks`` (http), ``COMMIT`` (postgres, without TLS) or ``/etcdserverpb.KV/Put`` (grpc); empty
-    means every request. At most ``limit`` answers are cut on each link; None is without end.
+    means every request. Of the requests that it means ``share`` are drawn, and at most ``limit`` answers are cut on
+    each link; None is without end.
+
+    With ``match``, connections of postgres and grpc that are open are ended when it begins: what later requests refer
+    to (prepared statements, compressed headers) was said at their start.
     """
 
     kind: ClassVar[str] = "cut_answer"
@@ -31,6 +35,7 @@ class CutAnswer(ToxicFault):
 
     protocol: Protocol = "any"
     match: str = ""
+    share: float = 1.0
     limit: int | None = None
     direction: Direction = "downstream"
 
@@ -40,6 +45,7 @@ class CutAnswer(ToxicFault):
             raise ConfigurationError(
                 f"cut_answer: protocol={self.protocol!r} is unknown. {nearest(str(self.protocol), get_args(Protocol))}"
             )
+        positive(self.kind, "share", self.share, limit=1, unit="a share")
         if self.limit is not None:
             positive(self.kind, "limit", self.limit, limit=1e9, unit="answers")
         try:
@@ -48,12 +54,11 @@ class CutAnswer(ToxicFault):
             raise ConfigurationError(f"cut_answer: match={self.match!r} is no regular expression: {error}") from None
 
     def attributes(self) -> dict[str, Any]:
-        return {"protocol": self.protocol, "match": self.match, "limit": self.limit or 0}
+        return {"protocol": self.protocol, "match": self.match, "share": self.share, "limit": self.limit or 0}
 
     def begin(self, choose: Chooser, targets: list[str]) -> list[tuple[str, str]]:
         toxics = super().begin(choose, targets)
-        if self.protocol == "grpc" and self.match:
-            # Paths can be read only on connections that are seen from their start.
+        if self.protocol in ("grpc", "postgres") and self.match:
             for link in targets:
                 choose.stack.proxy.close_connections(link, "fin")
         return toxics

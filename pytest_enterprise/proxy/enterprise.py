@@ -65,7 +65,13 @@ def strict_toxic(link: Link, document: Any) -> Toxic:
     _check_ranges(kind.kind, kind.fields, given)
     if problem := kind.problem(given):
         raise ApiError(HTTPStatus.BAD_REQUEST, f"{kind.kind}: {problem}")
-    return new_toxic(link, document, fractions=True, when=_conditions(found.get("when")))
+    when = _conditions(found.get("when"))
+    if kind.both and when.of_data:
+        raise ApiError(
+            HTTPStatus.BAD_REQUEST,
+            f"{kind.kind} must see all data to know its protocol; give conditions on connections",
+        )
+    return new_toxic(link, document, fractions=True, when=when)
 
 
 def _check_ranges(what: str, fields: Mapping[str, type], given: Mapping[str, Any]) -> None:

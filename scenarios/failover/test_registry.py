@@ -6,7 +6,7 @@ import pytest
 
 from pytest_enterprise import Availability, Fact
 
-pytestmark = [pytest.mark.failover, pytest.mark.demo]
+pytestmark = pytest.mark.failover
 
 TTL = 3
 
@@ -38,6 +38,7 @@ def routes_follow(stack, registry, gateway):
     )
 
 
+@pytest.mark.demo
 @pytest.mark.control("SOC2:A1.2", "ISO27001:A.8.14")
 @pytest.mark.scenario(
     claim="registry-failover",
@@ -59,6 +60,7 @@ def test_kill_the_etcd_leader(stack, registry, gateway, journey, books, faults, 
     )
 
 
+@pytest.mark.demo
 @pytest.mark.control("SOC2:A1.2", "ISO27001:A.8.14")
 @pytest.mark.scenario(
     claim="registry-partition",
@@ -79,4 +81,24 @@ def test_partition_one_etcd_peer(stack, registry, gateway, journey, books, fault
         *books.facts(traffic),
         load=traffic,
         faults=[partition],
+    )
+
+
+@pytest.mark.control("SOC2:A1.2", "ISO27001:A.8.14")
+@pytest.mark.scenario(
+    claim="registry-without-leader", sabotage={"discovery_stale": "added-serves", "no_lease": "dead-leaves"}
+)
+def test_a_ring_in_which_nobody_can_lead(stack, registry, gateway, journey, books, faults, objectives):
+    """Each member of the registry hears only one other: no request fails meanwhile, and soon after routes follow."""
+    with journey() as traffic:
+        traffic.run_for(1.5)
+        with faults.topology("etcd", "ring") as ring:
+            traffic.run_for(2)
+        facts = routes_follow(stack, registry, gateway)
+    objectives.check(
+        Availability(at_least=1.0, phase="during"),
+        *facts,
+        *books.facts(traffic),
+        load=traffic,
+        faults=[ring],
     )

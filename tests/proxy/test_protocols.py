@@ -160,6 +160,7 @@ def test_an_ambiguous_commit_was_done_and_nobody_hears_of_it(disturb, shop, cont
         ("http", {"status": "500"}, "cannot unmarshal string"),
         ("cut_answer", {"protocol": "smtp"}, "protocol 'smtp' is unknown; known: any, http, postgres, grpc"),
         ("cut_answer", {"match": "["}, "match is no regular expression"),
+        ("cut_answer", {"share": 2}, "share is 2; give a number from 0 to 1"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(control, kind, attributes, message):
@@ -167,6 +168,14 @@ def test_what_cannot_be_meant_is_refused(control, kind, attributes, message):
     reply = control.post("/enterprise/proxies/link/toxics", {"type": kind, "attributes": attributes})
     assert reply.status == 400
     assert message in reply.json()["error"]
+
+
+def test_conditions_on_data_mean_nothing_to_those_that_know_a_protocol(control):
+    control.create("127.0.0.1:9")
+    toxic = {"type": "cut_answer", "when": {"chunk_share": 0.5}}
+    reply = control.post("/enterprise/proxies/link/toxics", toxic)
+    assert reply.status == 400
+    assert "cut_answer must see all data" in reply.json()["error"]
 
 
 STREAM = (

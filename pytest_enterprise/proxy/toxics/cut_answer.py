@@ -1,7 +1,8 @@
 """Cuts a connection after a request was sent and the server has begun to answer, so that the client never knows.
 
 ``protocol`` is ``any``, ``http``, ``postgres`` or ``grpc``; requests that ``match``, a regular expression, are meant
-(all when it is empty), and at most ``limit`` answers are cut (0: without end).
+(all when it is empty), ``share`` of them drawn from the seed (0: each), and at most ``limit`` answers are cut (0:
+without end).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ class CutAnswer(Stage):
     """An ambiguous commit: what was asked for is done, and whoever asked sees a broken connection."""
 
     kind = "cut_answer"
-    fields: ClassVar = {"protocol": str, "match": str, "limit": int}
+    fields: ClassVar = {"protocol": str, "match": str, "share": float, "limit": int}
     both = True
 
     @classmethod
@@ -35,6 +36,7 @@ class CutAnswer(Stage):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._shared = self.carrier.shared(self.toxic)
+        self._random = self.carrier.randomness(f"{self.toxic.name}/share")
         if self.carrier.upstream:
             view = PROTOCOLS.get(self.setting("protocol") or "any", PROTOCOLS["any"])
             self._shared |= {"view": view(fresh=self.carrier.fresh), "waits": False}
@@ -43,7 +45,7 @@ class CutAnswer(Stage):
         self.count(chunk)
         if self.carrier.upstream:
             for request in self._shared["view"].requests(chunk):
-                if re.search(self.setting("match"), request):
+                if re.search(self.setting("match"), request) and self._drawn():
                     self._shared["view"].wait()
                     self._shared["waits"] = True
             self.next.data(chunk)
@@ -53,6 +55,10 @@ class CutAnswer(Stage):
             self.carrier.close(reset=True)
         else:
             self.next.data(chunk)
+
+    def _drawn(self) -> bool:
+        share: float = self.setting("share")
+        return not share or self._random.random() < share
 
     def _may_cut(self) -> bool:
         limit: int = self.setting("limit")
