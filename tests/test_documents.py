@@ -10,7 +10,8 @@ from threading import Thread
 
 import pytest
 
-from pytest_enterprise import Link, Stack
+from pytest_enterprise import Link, Service, Stack
+from pytest_enterprise.faults.session import Faults
 from pytest_enterprise.live import LiveStack
 
 ROOT = Path(__file__).parents[1]
@@ -77,8 +78,22 @@ def test_the_engine_of_the_lesson_starts(new_run):
             assert answer.read() == b"good day"
 
 
+def test_the_fault_of_the_lesson_acts_and_is_undone(new_run):
+    [(_, text)] = blocks("CREATING_FAULTS.md")
+    names = {"__name__": "lesson_of_faults"}
+    sys.modules.setdefault("lesson_of_faults", type(sys)("lesson_of_faults"))
+    exec(compile(text, "CREATING_FAULTS.md", "exec"), names)
+    command = ("{python}", "-m", "http.server", "{port}", "--bind", "{bind}")
+    with LiveStack(new_run(runtime="process"), Stack([Service(name="files", command=command)])) as live:
+        ballast = live.running.site("files").data / "ballast"
+        with Faults(live, "lesson").apply(names["Ballast"](target="files", size=1000)):
+            assert ballast.stat().st_size == 1000
+        assert not ballast.exists()
+
+
 @pytest.mark.parametrize(
-    "name", ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "CREATING_ENGINES.md", "docs/index.md"]
+    "name",
+    ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "CREATING_ENGINES.md", "CREATING_FAULTS.md", "docs/index.md"],
 )
 def test_links_between_documents_lead_somewhere(name):
     path = ROOT / name
