@@ -14,6 +14,7 @@ from pytest_enterprise.engines.envoy import Envoy
 from pytest_enterprise.engines.etcd import Etcd
 from pytest_enterprise.engines.postgres import Postgres
 from pytest_enterprise.engines.prometheus import Prometheus
+from pytest_enterprise.runtimes import cgroup
 
 
 class Finding(NamedTuple):
@@ -43,6 +44,7 @@ _EXTRAS = {
     "report": ("jinja2",),
     "containers": ("testcontainers",),
     "allure": ("allure_pytest",),
+    "experiments": ("chaoslib", "jsonpath2"),
 }
 _NEEDED = {"proxy", "registry", "governance", "load"}
 
@@ -64,6 +66,9 @@ def findings() -> Iterator[Finding]:
         missing = [module for module in modules if importlib.util.find_spec(module) is None]
         way = f"pip install 'pytest-enterprise[{extra}]' ({', '.join(missing)} is missing)"
         yield Finding(f"extra {extra}", "" if missing else ", ".join(modules), way, needed=extra in _NEEDED)
+    for controller, fault in (("cpu", "cpu"), ("memory", "memory"), ("pids", "processes")):
+        reason = cgroup.why_not(controller)
+        yield Finding(f"fault {fault}", "" if reason else "control groups", reason or "", needed=False)
     yield from _containers()
 
 

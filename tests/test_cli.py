@@ -15,7 +15,16 @@ PROGRAM = (sys.executable, "-m", "pytest_enterprise.cli")
 def test_the_doctor_names_what_is_here_and_how_to_get_the_rest(capsys, monkeypatch):
     assert cli.main(["doctor"]) in (0, 1)
     told = capsys.readouterr().out
-    for what in ("etcd", "envoy", "postgres", "prometheus", "alertmanager", "extra load", "Docker daemon"):
+    for what in (
+        "etcd",
+        "envoy",
+        "postgres",
+        "prometheus",
+        "alertmanager",
+        "extra load",
+        "fault memory",
+        "Docker daemon",
+    ):
         assert what in told
     monkeypatch.setenv("PATH", "")
     monkeypatch.chdir("/")

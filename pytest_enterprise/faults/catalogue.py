@@ -10,8 +10,10 @@ from pytest_enterprise.faults.bandwidth import Bandwidth
 from pytest_enterprise.faults.base import Fault
 from pytest_enterprise.faults.blackhole import Blackhole
 from pytest_enterprise.faults.corruption import Corruption
+from pytest_enterprise.faults.cpu import Cpu
 from pytest_enterprise.faults.cut import Cut
 from pytest_enterprise.faults.cut_answer import CutAnswer, Protocol
+from pytest_enterprise.faults.descriptors import Descriptors
 from pytest_enterprise.faults.freeze import Freeze
 from pytest_enterprise.faults.http import Http
 from pytest_enterprise.faults.kill import Kill
@@ -20,9 +22,11 @@ from pytest_enterprise.faults.latency import Latency
 from pytest_enterprise.faults.limit import Limit
 from pytest_enterprise.faults.link import Direction
 from pytest_enterprise.faults.loss import Loss
+from pytest_enterprise.faults.memory import Memory
 from pytest_enterprise.faults.noop import Noop
 from pytest_enterprise.faults.partition import Partition
 from pytest_enterprise.faults.pause import Pause
+from pytest_enterprise.faults.processes import Processes
 from pytest_enterprise.faults.repeating import CrashLoop, Flapping
 from pytest_enterprise.faults.reset import Reset
 from pytest_enterprise.faults.restart import Restart
@@ -42,6 +46,10 @@ KINDS: dict[str, type[Fault]] = {
         CrashLoop,
         Cut,
         CutAnswer,
+        Descriptors,
+        Processes,
+        Memory,
+        Cpu,
         Flapping,
         Freeze,
         Http,
@@ -209,3 +217,19 @@ class Catalogue(ABC):
     def restart(self, engine: str, *, down_for: float = 0.0) -> ActiveFault:
         """Stop it in good order and start it again ``down_for`` seconds later."""
         return self.apply(Restart(target=engine, down_for=down_for))
+
+    def cpu(self, engine: str, share: float) -> ActiveFault:
+        """Let it have ``share`` of one CPU."""
+        return self.apply(Cpu(target=engine, share=share))
+
+    def memory(self, engine: str, *, more: int = 0) -> ActiveFault:
+        """Let it have ``more`` bytes beyond what it holds."""
+        return self.apply(Memory(target=engine, more=more))
+
+    def processes(self, engine: str, *, more: int = 0) -> ActiveFault:
+        """Let it start ``more`` processes and threads."""
+        return self.apply(Processes(target=engine, more=more))
+
+    def descriptors(self, engine: str, *, more: int = 0) -> ActiveFault:
+        """Let it open ``more`` files and connections."""
+        return self.apply(Descriptors(target=engine, more=more))

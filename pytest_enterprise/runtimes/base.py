@@ -96,6 +96,10 @@ class Instance(ABC):
         """The command as one could type it, for errors and reports."""
 
     @abstractmethod
+    async def pids(self) -> list[int]:
+        """All its processes, by the numbers that this machine gives them."""
+
+    @abstractmethod
     async def cpu_seconds(self) -> float:
         """CPU time used so far by it and its children."""
 

@@ -198,6 +198,14 @@ class ContainerInstance(Instance):
     async def paused(self) -> bool:
         return bool((await self._thread(self._state))["Paused"])
 
+    async def pids(self) -> list[int]:
+        return await asyncio.to_thread(self._pids)
+
+    def _pids(self) -> list[int]:
+        told = self._container.top()
+        column = told["Titles"].index("PID")
+        return [int(row[column]) for row in told["Processes"]]
+
     async def cpu_seconds(self) -> float:
         return await self._thread(self._read_cpu)
 

@@ -96,6 +96,9 @@ class ExternalInstance(Instance):
     def command_line(self) -> str:
         return f"(external: {self._url})"
 
+    async def pids(self) -> list[int]:
+        raise self._refuse("limited")
+
     async def cpu_seconds(self) -> float:
         return 0.0
 

@@ -22,7 +22,7 @@ from typing import ClassVar
 from pytest_enterprise.engines.base import Address, Engine, Launch, Site
 from pytest_enterprise.errors import ConfigurationError
 from pytest_enterprise.run import VARIABLE, Run
-from pytest_enterprise.runtimes import leftovers
+from pytest_enterprise.runtimes import cgroup, leftovers
 from pytest_enterprise.runtimes.base import Instance, Placement, Runtime, make_home
 from pytest_enterprise.runtimes.process_instance import FORCE, ProcessInstance
 from pytest_enterprise.runtimes.supervision import Supervision
@@ -61,6 +61,7 @@ class ProcessRuntime(Runtime):
                 "or engines that run already (--enterprise-url ENGINE=URL)"
             )
         await asyncio.to_thread(leftovers.remove_leftovers)
+        await asyncio.to_thread(cgroup.remove_leftovers)
         self._began = time.time()
         # First the registration, then what it names: whenever we are ended, it can be found.
         self._registration = leftovers.Registration(self.run, self._temporary)

@@ -208,6 +208,11 @@ class ProcessInstance(Instance):
     def command_line(self) -> str:
         return shlex.join(self._argv)
 
+    async def pids(self) -> list[int]:
+        answer = await self._supervisor.ask("pids", key=self._key)
+        found: list[int] = answer["pids"]
+        return found
+
     async def cpu_seconds(self) -> float:
         ended = self._supervisor.exits.get(self._pid)
         if ended or self._supervisor.closed.is_set():

@@ -169,6 +169,8 @@ class Supervisor:
                 self.end(frozen)
             self.waiting.append((request, time.monotonic() + request["timeout"]))
             self.check_waiting()
+        elif does == "pids":
+            self.tell(id=request["id"], pids=sorted(self.tree(request["key"])))
         elif does == "cpu":
             tree = self.tree(request["key"])
             self.tell(id=request["id"], cpu=sum(self.table[pid].cpu for pid in tree))
