@@ -1,6 +1,6 @@
 """``make bench``: what the plugin costs, as ratios in one run, printed as a table and kept as ``reports/bench.json``.
 
-Idle cost, start-up and teardown of the reference stack, and load. Needs a quiet machine to mean much.
+Idle cost, start-up and teardown of the reference stack, load, and the fault proxy. Needs a quiet machine to mean much.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from load import measure as measure_load
+from proxy import measure as measure_proxy
 
 from pytest_enterprise import Alertmanager, Etcd, Link, Postgres, Prometheus, Stack, events, stack_file
 from pytest_enterprise.live import LiveStack
@@ -113,11 +114,11 @@ def stack(times: int = 5) -> dict[str, Any]:
 
 def main() -> None:
     figures: dict[str, dict[str, Any]] = {}
-    for part, measure in (("idle", idle), ("stack", stack), ("load", measure_load)):
+    for part, measure in (("idle", idle), ("stack", stack), ("load", measure_load), ("proxy", measure_proxy)):
         rows = figures[part] = measure()
         print(part, flush=True)  # noqa: T201
         for name, value in rows.items():
-            print(f"  {name:<60} {value:>10}")  # noqa: T201
+            print(f"  {name:<70} {value:>32}")  # noqa: T201
     path = ROOT / "reports" / "bench.json"
     path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     print(f"kept in {path}")  # noqa: T201

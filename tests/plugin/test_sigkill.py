@@ -1,4 +1,4 @@
-"""Pytest is killed at random moments of a session with the whole reference stack, and nothing is left."""
+"""Pytest is killed at random moments, with the whole reference stack and with many faults: nothing is left."""
 
 import os
 import random
@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from pytest_enterprise.runtimes import cgroup
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 10.0
@@ -58,3 +60,66 @@ def test_nothing_is_left(tmp_path, seed):
     while (shared_memory(), temporary()) != before and time.monotonic() < ends:
         time.sleep(0.05)
     assert (shared_memory() - before[0], temporary() - before[1]) == (set(), set())
+
+
+MANY_FAULTS = """
+import itertools
+import time
+
+import pytest
+from pytest_enterprise import Etcd, Link, Service, Stack
+
+FILES = ("{python}", "-m", "http.server", "{port}", "--bind", "{bind}")
+
+@pytest.fixture(scope="session")
+def enterprise_stack_spec():
+    engines = [Service(name="files", command=FILES, replicas=3), Etcd(name="etcd", replicas=3)]
+    return Stack(engines, [Link("load", "files"), Link("etcd", "etcd")])
+
+def test_many_faults(stack, faults):
+    for number in itertools.count():
+        made = [
+            faults.pause("etcd:one"),
+            faults.cpu("files-1", 0.1),
+            faults.memory("files-2", more=1 << 28),
+            faults.processes("files-3", more=4),
+            faults.descriptors("files-1", more=10),
+            faults.flapping(faults.cut("load -> files-1"), on=0.05, off=0.05),
+            faults.topology("etcd", "isolate"),
+            faults.latency("load -> files-2", 0.1),
+        ]
+        for fault in made:
+            fault.begin()
+            time.sleep(0.03)
+        for fault in reversed(made):
+            try:
+                fault.end()
+            except Exception:
+                pass
+"""
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", range(50))
+def test_down_removes_what_faults_left(pytester, seed):
+    """Control groups too, which outlive whoever made them."""
+    if reason := cgroup.why_not("cpu"):
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    pytester.makepyfile(test_faults=MANY_FAULTS)
+    (pytester.path / ".engines").symlink_to(ROOT / ".engines")
+    before = shared_memory(), temporary()
+    arguments = ("-q", "--enterprise-runtime=process", "-p", "no:cacheprovider")
+    program = (sys.executable, "-m", "pytest", *arguments)
+    killed = subprocess.Popen(program, cwd=pytester.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(random.Random(seed).uniform(0.3, 4))
+    assert killed.poll() is None
+    killed.send_signal(signal.SIGKILL)
+    killed.wait(10)
+    down = subprocess.run((sys.executable, "-m", "pytest_enterprise.cli", "down"), capture_output=True, text=True)
+    assert down.returncode == 0, down.stderr
+    ends = time.monotonic() + LIMIT
+    while (ours(pytester.path / "reports") or (shared_memory(), temporary()) != before) and time.monotonic() < ends:
+        time.sleep(0.05)
+    assert not ours(pytester.path / "reports")
+    assert (shared_memory() - before[0], temporary() - before[1]) == (set(), set())
+    assert not [path for path in cgroup.ROOT.glob("*/pytest-enterprise-*") if f"-{killed.pid}-" in path.name]
