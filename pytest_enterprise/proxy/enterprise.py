@@ -105,7 +105,13 @@ class EnterpriseApi:
         add("/enterprise/proxies/{}/toxics", POST=self.add_toxic)
         add("/enterprise/proxies/{}/close", POST=self.close)
         add("/enterprise/proxies/{}/refuse", POST=self.refuse)
+        add("/enterprise/openapi.json", GET=self.description)
         add("/enterprise/tunnels", GET=self.tunnels, POST=self.put_tunnel)
+
+    async def description(self) -> Response:
+        from pytest_enterprise.proxy.openapi import document
+
+        return success(document())
 
     async def counters(self) -> Response:
         return success({name: link.counters() for name, link in self._collection.links.items()})

@@ -204,3 +204,15 @@ def test_a_toxic_of_our_own_interface_is_checked(control):
     assert control.post("/enterprise/proxies/link/toxics", wanted).status == 400
     assert control.post("/enterprise/proxies/absent/toxics", wanted).status == 404
     assert control.get("/proxies/link/toxics").json() == []
+
+
+def test_ten_thousand_proxies_are_no_trouble(control):
+    many = [
+        {"name": f"p{n}", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:9", "enabled": False} for n in range(10_000)
+    ]
+    assert control.post("/populate", many).status == 201
+    assert len(control.get("/proxies").json()) == 10_000
+    assert len(control.get("/enterprise/counters").json()) == 10_000
+    for name in ("p0", "p9999"):
+        assert control.delete(f"/proxies/{name}").status == 204
+    assert control.post("/populate", []).status == 201
