@@ -8,6 +8,17 @@ from pytest_enterprise import Fact
 JOURNEY = "loadtests/agent_service.py"
 
 
+def pytest_enterprise_switch(stack, switch, on):
+    """The switch of the database itself; all others are keys in the registry."""
+    if switch != "damage_ignored":
+        return None
+    stack.ensure("postgres")
+    books = Books(stack)
+    books.command("ALTER SYSTEM SET zero_damaged_pages = on" if on else "ALTER SYSTEM RESET zero_damaged_pages")
+    books.command("SELECT pg_reload_conf()")
+    return True
+
+
 class Books:
     """The tasks that the service recorded, read from PostgreSQL itself."""
 
@@ -18,6 +29,11 @@ class Books:
     def query(self, sql):
         with psycopg.connect(self._dsn) as connection:
             return connection.execute(sql).fetchall()
+
+    def command(self, sql):
+        """Run a statement that must stand alone."""
+        with psycopg.connect(self._dsn, autocommit=True) as connection:
+            connection.execute(sql)
 
     def recorded(self):
         """How often each idempotency key was recorded."""

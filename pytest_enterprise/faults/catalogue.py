@@ -30,6 +30,7 @@ from pytest_enterprise.faults.processes import Processes
 from pytest_enterprise.faults.repeating import CrashLoop, Flapping
 from pytest_enterprise.faults.reset import Reset
 from pytest_enterprise.faults.restart import Restart
+from pytest_enterprise.faults.rot import Rot
 from pytest_enterprise.faults.slicer import Slicer
 from pytest_enterprise.faults.slow_close import SlowClose
 from pytest_enterprise.faults.topology import Shape, Topology
@@ -63,6 +64,7 @@ KINDS: dict[str, type[Fault]] = {
         Pause,
         Reset,
         Restart,
+        Rot,
         Slicer,
         SlowClose,
         Topology,
@@ -233,3 +235,7 @@ class Catalogue(ABC):
     def descriptors(self, engine: str, *, more: int = 0) -> ActiveFault:
         """Let it open ``more`` files and connections."""
         return self.apply(Descriptors(target=engine, more=more))
+
+    def rot(self, engine: str, path: str, *, bytes: int = 1, truncate: int = 0) -> ActiveFault:
+        """Change a file of it behind its back, or cut it short."""
+        return self.apply(Rot(target=engine, path=path, bytes=bytes, truncate=truncate))

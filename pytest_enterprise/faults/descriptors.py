@@ -42,7 +42,7 @@ class Descriptors(EngineFault):
 
     kind: ClassVar[str] = "descriptors"
     proof: ClassVar[Proof] = "exercised"
-    excludes: ClassVar[frozenset[str]] = frozenset({"kill", "restart", "crash_loop", "kill_on_write"})
+    excludes: ClassVar[frozenset[str]] = frozenset({"kill", "restart", "crash_loop", "kill_on_write", "rot"})
 
     more: int = 0
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class EngineFault(Fault):
     """A fault on every instance that ``target`` means: ``"agent-service-1"``, or ``"agent-service"`` for all."""
 
-    excludes: ClassVar[frozenset[str]] = frozenset({"kill", "pause", "restart", "crash_loop", "kill_on_write"})
+    excludes: ClassVar[frozenset[str]] = frozenset({"kill", "pause", "restart", "crash_loop", "kill_on_write", "rot"})
 
     def resolve(self, choose: Chooser) -> list[str]:
         return list(choose.instances(self.target))

@@ -8,8 +8,9 @@ so: ``gateway -> agent-service:one``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pytest_enterprise.errors import ConfigurationError, nearest
 from pytest_enterprise.stack import LOAD
@@ -17,6 +18,7 @@ from pytest_enterprise.stack import LOAD
 if TYPE_CHECKING:
     from pytest_enterprise.live import LiveStack
 
+T = TypeVar("T")
 SELECTIONS = ("all", "followers", "leader", "majority", "minority", "one", "primary", "random")
 
 
@@ -44,6 +46,10 @@ class Chooser:
         if key not in self._orders:
             self._orders[key] = self._random.sample(names, len(names)) if self._random else names
         return self._orders[key]
+
+    def sample(self, things: Sequence[T], count: int) -> list[T]:
+        """So many of the things, drawn from the run's seed; the first ones while targets are only checked."""
+        return self._random.sample(things, count) if self._random else list(things[:count])
 
     def instances(self, target: str) -> list[str]:
         """The instances that ``target`` means, the same ones however often it is asked."""
