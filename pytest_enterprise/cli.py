@@ -56,9 +56,10 @@ def _up(arguments: argparse.Namespace) -> int:
 
 
 def _down(_: argparse.Namespace) -> int:
-    from pytest_enterprise.runtimes import cgroup, container, leftovers
+    from pytest_enterprise.runtimes import cgroup, container, leftovers, mounts
 
-    done = [*leftovers.remove_leftovers(), *container.remove_leftovers(), *cgroup.remove_leftovers()]
+    done = [*leftovers.remove_leftovers(), *container.remove_leftovers()]
+    done += [*cgroup.remove_leftovers(), *mounts.remove_leftovers()]
     for line in done:
         print(line)  # noqa: T201
     print(f"{len(done)} leftovers removed" if done else "nothing was left")  # noqa: T201

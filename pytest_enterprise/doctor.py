@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from pytest_enterprise.engines import disk
 from pytest_enterprise.engines.alertmanager import Alertmanager
 from pytest_enterprise.engines.base import Engine
 from pytest_enterprise.engines.envoy import Envoy
@@ -45,6 +46,7 @@ _EXTRAS = {
     "containers": ("testcontainers",),
     "allure": ("allure_pytest",),
     "experiments": ("chaoslib", "jsonpath2"),
+    "disk": ("mfusepy",),
 }
 _NEEDED = {"proxy", "registry", "governance", "load"}
 
@@ -69,6 +71,8 @@ def findings() -> Iterator[Finding]:
     for controller, fault in (("cpu", "cpu"), ("memory", "memory"), ("pids", "processes")):
         reason = cgroup.why_not(controller)
         yield Finding(f"fault {fault}", "" if reason else "control groups", reason or "", needed=False)
+    reason = disk.why_not()
+    yield Finding("faults of disks", "" if reason else "FUSE", reason or "", needed=False)
     yield from _containers()
 
 

@@ -8,11 +8,13 @@ import dataclasses
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
+from pytest_enterprise.engines import disk
 from pytest_enterprise.engines.base import Address, Engine, Site
+from pytest_enterprise.engines.disk import DiskDrive
 from pytest_enterprise.engines.fault_proxy import FaultProxy, PlannedLink, PlannedTunnel
 from pytest_enterprise.errors import ConfigurationError, EngineFailed, cannot_write, nearest
 from pytest_enterprise.run import Run
-from pytest_enterprise.runtimes import choose
+from pytest_enterprise.runtimes import choose, mounts
 from pytest_enterprise.runtimes.base import Instance, Placement, Runtime
 from pytest_enterprise.stack import LOAD, Link, Stack, link_name
 
@@ -53,6 +55,8 @@ class RunningStack:
         self._starting: dict[str, asyncio.Task[None]] = {}
         self._links: dict[str, PlacedLink] = {}
         self._proxy: FaultProxy | None = None
+        self._disks: dict[str, DiskDrive] = {}
+        """The disks by the instances whose data lie on them."""
         self._opened = False
 
     def _with_settings(self, spec: Stack) -> Stack:
@@ -84,7 +88,10 @@ class RunningStack:
         wanted = choose.runtime_name(self.run.settings.runtime, self.spec)
         for engine in self.spec.engines:
             self._runtime_of[engine.name] = "external" if engine.url else wanted
-        for name in {*self._runtime_of.values(), *((wanted,) if self.proxied else ())}:
+        if any(engine.disk and not engine.url for engine in self.spec.engines) and (reason := disk.why_not()):
+            raise ConfigurationError(reason)
+        programs = {"process"} if any(engine.disk for engine in self.spec.engines) else set()
+        for name in {*self._runtime_of.values(), *((wanted,) if self.proxied else ()), *programs}:
             self._runtimes[name] = runtime = choose.make(name, self.run)
             await runtime.open()
         for engine in self.spec.engines:
@@ -92,8 +99,38 @@ class RunningStack:
             self._names[engine.name] = list(engine.instances)
             for instance in engine.instances:
                 self._placed[instance] = self._runtimes[self._runtime_of[engine.name]].place(engine, instance)
+                if engine.disk and not engine.url:
+                    self._place_disk(instance)
         if self.proxied:
             await self._plan_links(wanted)
+
+    def _place_disk(self, instance: str) -> None:
+        from pytest_enterprise.runtimes.process import ProcessRuntime
+
+        data = self._placed[instance].data
+        runtime = self._runtimes["process"]
+        assert isinstance(runtime, ProcessRuntime)
+        drive = DiskDrive(
+            name=f"{instance}.disk",
+            backing=str(data.with_name("disk")),
+            mountpoint=str(data),
+            mounted_as=mounts.new_name(runtime.token),
+        )
+        self._disks[instance] = self._engines[drive.name] = drive
+        self._names[drive.name] = [drive.name]
+        self._runtime_of[drive.name] = "process"
+        self._placed[drive.name] = runtime.place(drive, drive.name)
+
+    def disk(self, instance: str) -> DiskDrive:
+        """The disk of an instance; ConfigurationError when its engine has none."""
+        self._engine_of(instance)
+        try:
+            return self._disks[instance]
+        except KeyError:
+            with_disks = ", ".join(self._disks) or "none"
+            raise ConfigurationError(
+                f"{instance} has no disk with faults; declare its engine with disk=True. With one: {with_disks}"
+            ) from None
 
     def _pairs(self, link: Link) -> Iterable[tuple[str, str]]:
         clients = (LOAD,) if link.client == LOAD else tuple(self._names[link.client])
@@ -283,6 +320,8 @@ class RunningStack:
         wanted = self.spec.engines if names is None else self.spec.needed(names)
         if self._proxy and wanted:
             wanted = (self._proxy, *wanted)
+        drives = [self._disks[name] for engine in wanted for name in self._names[engine.name] if name in self._disks]
+        wanted = (*drives, *wanted)
         jobs = [
             self._starting.setdefault(instance, asyncio.ensure_future(self._bring_up(engine, instance)))
             if instance not in self._starting
@@ -301,8 +340,13 @@ class RunningStack:
     async def _bring_up(self, engine: Engine, name: str) -> None:
         # So that what this one waits for is being started as well, in the same round of the loop.
         await asyncio.sleep(0)
-        before: list[str] = []
-        if self.proxied and engine.name != PROXY and self._runtime_of[engine.name] != "external":
+        before = [self._disks[name].name] if name in self._disks else []
+        if (
+            engine.kind != DiskDrive.kind
+            and self.proxied
+            and engine.name != PROXY
+            and self._runtime_of[engine.name] != "external"
+        ):
             before.append(PROXY)
         if not engine.patient:
             before += [
@@ -335,6 +379,9 @@ class RunningStack:
             command=instance.command_line,
         )
         await self.wait_ready(name, began=began)
+        if name in self._disks:
+            # What was made while it was set up is not what a power failure may take.
+            await asyncio.to_thread(self._disks[name].ask, "settle")
         emit(
             "engine.ready",
             engine=name,
@@ -470,7 +517,11 @@ class RunningStack:
             job.cancel()
         await asyncio.gather(*self._starting.values(), return_exceptions=True)
         self._starting.clear()
-        failures = await asyncio.gather(*(self._end(name) for name in list(self._instances)), return_exceptions=True)
+        # Disks last: what stands on them must end in good order.
+        disks = {drive.name for drive in self._disks.values()}
+        failures: list[BaseException | None] = []
+        for names in ([n for n in self._instances if n not in disks], [n for n in self._instances if n in disks]):
+            failures += await asyncio.gather(*(self._end(name) for name in names), return_exceptions=True)
         for runtime in self._runtimes.values():
             await runtime.close()
         self._runtimes.clear()

@@ -111,6 +111,8 @@ class Engine(ABC):
     """Seconds from start to ready."""
     labels: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     """Words to choose targets by: one value for all instances, or one for each, in order."""
+    disk: bool = False
+    """Its data lie on a disk whose faults can be played (``faults.disk_full``, ``faults.power_failure`` ...)."""
     patient: bool = False
     """Starts beside the servers that it needs and waits for them itself, rather than after they are ready."""
 

@@ -6,6 +6,7 @@ needed and no daemon is started. Elsewhere each missing program is named with th
 
 from __future__ import annotations
 
+import ctypes.util
 import os
 import shutil
 import subprocess
@@ -21,9 +22,20 @@ PACKAGES = {
 """Program to Debian package."""
 
 
+LIBRARIES = {"libfuse3.so.3": "libfuse3-3"}
+"""Library to Debian package."""
+
+
 def missing(directory: Path) -> list[str]:
-    """The programs that are neither in ``directory`` nor on PATH."""
-    return [p for p in PACKAGES if not (directory / "usr/bin" / p).exists() and not shutil.which(p)]
+    """The programs and libraries that are neither in ``directory`` nor where this machine has its own."""
+    programs = [p for p in PACKAGES if not (directory / "usr/bin" / p).exists() and not shutil.which(p)]
+    here = [name for name in LIBRARIES if any(directory.glob(f"**/{name}")) or _installed(name)]
+    return [*programs, *(name for name in LIBRARIES if name not in here)]
+
+
+def _installed(library: str) -> bool:
+    name = library.removeprefix("lib").partition(".")[0]
+    return ctypes.util.find_library(name) is not None
 
 
 def _download(packages: list[str], folder: str) -> str | None:
@@ -39,7 +51,7 @@ def obtain(directory: Path) -> list[str]:
         return []
     if not (shutil.which("apt-get") and shutil.which("dpkg")):
         return [f"{p}: not on this machine, and this is not Debian; put it on PATH" for p in wanted]
-    packages = [PACKAGES[p] for p in wanted]
+    packages = [{**PACKAGES, **LIBRARIES}[p] for p in wanted]
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)  # noqa: PTH101, S103 - apt drops to a user of its own
         problem = _download(packages, folder)
@@ -51,7 +63,7 @@ def obtain(directory: Path) -> list[str]:
         directory.mkdir(parents=True, exist_ok=True)
         for package in Path(folder).glob("*.deb"):
             subprocess.run(("dpkg", "-x", package, directory), check=True)
-    return [f"{p}: its package holds no such program" for p in missing(directory)]
+    return [f"{p}: its package holds no such file" for p in missing(directory)]
 
 
 def main() -> int:

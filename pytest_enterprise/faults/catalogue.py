@@ -14,6 +14,7 @@ from pytest_enterprise.faults.cpu import Cpu
 from pytest_enterprise.faults.cut import Cut
 from pytest_enterprise.faults.cut_answer import CutAnswer, Protocol
 from pytest_enterprise.faults.descriptors import Descriptors
+from pytest_enterprise.faults.disk import DiskErrors, DiskFull, DiskReadOnly, DiskSlow
 from pytest_enterprise.faults.freeze import Freeze
 from pytest_enterprise.faults.http import Http
 from pytest_enterprise.faults.kill import Kill
@@ -26,6 +27,7 @@ from pytest_enterprise.faults.memory import Memory
 from pytest_enterprise.faults.noop import Noop
 from pytest_enterprise.faults.partition import Partition
 from pytest_enterprise.faults.pause import Pause
+from pytest_enterprise.faults.power_failure import PowerFailure
 from pytest_enterprise.faults.processes import Processes
 from pytest_enterprise.faults.repeating import CrashLoop, Flapping
 from pytest_enterprise.faults.reset import Reset
@@ -51,6 +53,10 @@ KINDS: dict[str, type[Fault]] = {
         Processes,
         Memory,
         Cpu,
+        DiskErrors,
+        DiskFull,
+        DiskReadOnly,
+        DiskSlow,
         Flapping,
         Freeze,
         Http,
@@ -62,6 +68,7 @@ KINDS: dict[str, type[Fault]] = {
         Noop,
         Partition,
         Pause,
+        PowerFailure,
         Reset,
         Restart,
         Rot,
@@ -239,3 +246,23 @@ class Catalogue(ABC):
     def rot(self, engine: str, path: str, *, bytes: int = 1, truncate: int = 0) -> ActiveFault:
         """Change a file of it behind its back, or cut it short."""
         return self.apply(Rot(target=engine, path=path, bytes=bytes, truncate=truncate))
+
+    def disk_full(self, engine: str) -> ActiveFault:
+        """Let no file of it grow."""
+        return self.apply(DiskFull(target=engine))
+
+    def disk_read_only(self, engine: str) -> ActiveFault:
+        """Let it change nothing on its disk."""
+        return self.apply(DiskReadOnly(target=engine))
+
+    def disk_slow(self, engine: str, delay: float) -> ActiveFault:
+        """Make each read, write and sync ``delay`` seconds late."""
+        return self.apply(DiskSlow(target=engine, delay=delay))
+
+    def disk_errors(self, engine: str, share: float = 1.0, *, path: str = "") -> ActiveFault:
+        """Let reads, writes and syncs fail."""
+        return self.apply(DiskErrors(target=engine, share=share, path=path))
+
+    def power_failure(self, engine: str) -> ActiveFault:
+        """End it, with all that it had not synced."""
+        return self.apply(PowerFailure(target=engine))

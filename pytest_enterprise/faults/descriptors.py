@@ -42,7 +42,9 @@ class Descriptors(EngineFault):
 
     kind: ClassVar[str] = "descriptors"
     proof: ClassVar[Proof] = "exercised"
-    excludes: ClassVar[frozenset[str]] = frozenset({"kill", "restart", "crash_loop", "kill_on_write", "rot"})
+    excludes: ClassVar[frozenset[str]] = frozenset(
+        {"kill", "restart", "crash_loop", "kill_on_write", "rot", "power_failure"}
+    )
 
     more: int = 0
 

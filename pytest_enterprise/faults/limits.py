@@ -20,7 +20,9 @@ class LimitFault(EngineFault):
     """A control group around each instance, with a limit that it did not have. Needs root."""
 
     proof: ClassVar[Proof] = "acted"
-    excludes: ClassVar[frozenset[str]] = frozenset({"kill", "restart", "crash_loop", "kill_on_write", "rot"})
+    excludes: ClassVar[frozenset[str]] = frozenset(
+        {"kill", "restart", "crash_loop", "kill_on_write", "rot", "power_failure"}
+    )
     controller: ClassVar[str]
     counters: ClassVar[tuple[str, ...]]
     """What the kernel counts when the limit is met."""

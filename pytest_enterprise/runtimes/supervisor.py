@@ -23,7 +23,7 @@ import sys
 import time
 from typing import Any
 
-from pytest_enterprise.runtimes import proctree
+from pytest_enterprise.runtimes import mounts, proctree
 
 INSTANCE = "PYTEST_ENTERPRISE_INSTANCE"
 """Set for every program beside the run's id: tells whose it is when its parents are gone."""
@@ -280,6 +280,8 @@ class Supervisor:
             self.end(left)
             time.sleep(0.002)
         self.reap()
+        if paths:
+            mounts.unmount_of(paths[0].rpartition("-")[2])
         for segment in proctree.segments_of(self.lives):
             proctree.remove_segment(segment)
         proctree.remove_mapped(self.memory, since=self.started)

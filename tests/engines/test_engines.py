@@ -133,6 +133,7 @@ def script(folder, name, text):
 
 
 def test_missing_programs_are_fetched_as_packages_and_unpacked(tmp_path, monkeypatch):
+    files = {package: file for file, package in (obtain.PACKAGES | obtain.LIBRARIES).items()}
     bin = tmp_path / "bin"
     bin.mkdir()
     script(bin, "apt-get", "import sys, pathlib\n[pathlib.Path(p + '.deb').touch() for p in sys.argv[3:]]\n")
@@ -141,14 +142,15 @@ def test_missing_programs_are_fetched_as_packages_and_unpacked(tmp_path, monkeyp
         "dpkg",
         "import sys, pathlib\n"
         "usr = pathlib.Path(sys.argv[3]) / 'usr/bin'\nusr.mkdir(parents=True, exist_ok=True)\n"
-        f"(usr / {{v: k for k, v in {obtain.PACKAGES!r}.items()}}[pathlib.Path(sys.argv[2]).stem]).touch()\n",
+        f"(usr / {files!r}[pathlib.Path(sys.argv[2]).stem]).touch()\n",
     )
     monkeypatch.setenv("PATH", str(bin))
+    monkeypatch.setattr(obtain, "_installed", lambda _: False)
     assert obtain.obtain(tmp_path / "got") == []
     assert obtain.missing(tmp_path / "got") == []
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     told = obtain.obtain(tmp_path / "other")
-    assert len(told) == len(obtain.PACKAGES)
+    assert len(told) == len(obtain.PACKAGES | obtain.LIBRARIES)
     assert all("this is not Debian" in line for line in told)
 
 
@@ -164,4 +166,4 @@ def test_fetching_that_fails_is_told_in_a_line_for_each_program(tmp_path):
         text=True,
     )
     assert done.returncode == 0
-    assert done.stderr.count("Unable to locate package") == len(obtain.PACKAGES)
+    assert done.stderr.count("Unable to locate package") == len(obtain.PACKAGES | obtain.LIBRARIES)

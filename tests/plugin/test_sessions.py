@@ -52,7 +52,8 @@ def test_a_scenario_from_start_to_report(project, run):
     assert "test_swift" in (directory / "index.html").read_text()
     kinds = [json.loads(line)["kind"] for line in (directory / "events.jsonl").read_text().splitlines()]
     assert [kind for kind in kinds if kind.startswith(("test.", "fault.", "run."))] == [
-        *("run.started", "test.started", "fault.began", "fault.ended", "test.finished", "run.finished"),
+        *("run.started", "test.started", "fault.began", "fault.ended", "fault.recovered"),
+        *("test.finished", "run.finished"),
     ]
     for path in (project.path / "out.xml", directory / "junit.xml"):
         found = {one.get("name"): one.get("value") for one in ElementTree.parse(path).iter("property")}

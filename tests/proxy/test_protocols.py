@@ -160,7 +160,7 @@ def test_an_ambiguous_commit_was_done_and_nobody_hears_of_it(disturb, shop, cont
         ("http", {"status": "500"}, "cannot unmarshal string"),
         ("cut_answer", {"protocol": "smtp"}, "protocol 'smtp' is unknown; known: any, http, postgres, grpc"),
         ("cut_answer", {"match": "["}, "match is no regular expression"),
-        ("cut_answer", {"share": 2}, "share is 2; give a number from 0 to 1"),
+        ("cut_answer", {"share": 2}, "share is 2.0; give a number from 0 to 1"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(control, kind, attributes, message):
