@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import sys
 import threading
@@ -74,6 +75,8 @@ def main(arguments: list[str]) -> None:
     disk = Disk(backing, journal, int(seed))
     Control(disk, journal, name)
     options = {"attr_timeout": 0, "entry_timeout": 0, "hard_remove": True, "allow_other": os.geteuid() == 0}
+    # libfuse sets a handler of its own, which unmounts, only where there is none.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         FUSE(disk, mountpoint, foreground=True, nothreads=True, fsname=name, **options)
     except RuntimeError as error:

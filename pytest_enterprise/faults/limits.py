@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -13,6 +14,9 @@ from pytest_enterprise.runtimes.cgroup import Group
 if TYPE_CHECKING:
     from pytest_enterprise.faults.targets import Chooser
     from pytest_enterprise.live import LiveStack
+
+_DYING = 1.0
+"""Seconds that a killed process may take to be gone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +56,11 @@ class LimitFault(EngineFault):
                 facts[name] = facts.get(name, 0) + count
             group.close()
         back = {}
+        ends = time.monotonic() + (_DYING if facts.get("oom_kills") else 0)
         for name in targets:
+            # The kernel closes the connections of what it kills before it tells that it is dead.
+            while stack.portal.call(stack.running.instance(name).alive()) and time.monotonic() < ends:
+                time.sleep(0.01)
             if not stack.portal.call(stack.running.instance(name).alive()):
                 back[name] = round(stack.portal.call(stack.running.restart(name)), 3)
         return Evidence(

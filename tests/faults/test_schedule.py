@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from pytest_enterprise import events
-from pytest_enterprise.errors import ConfigurationError, FaultFailed
+from pytest_enterprise.errors import ActedOnNothing, ConfigurationError, FaultFailed
 from pytest_enterprise.faults.schedule import read, schema
 from pytest_enterprise.faults.session import Faults
 
@@ -171,3 +171,24 @@ def test_recovery_is_in_the_events(faults, live, get):
         get()
     [told] = [e for e in events.read(live.run.directory) if e["kind"] == "fault.recovered" and e["fault"] == slow.id]
     assert set(told["ready_after"]) == {"files-1"}
+
+
+def test_what_goes_wrong_while_it_plays_reaches_the_test(faults, live):
+    idle = {
+        "faults": [{"at": 0, "for": 0.05, "fault": "latency", "target": "load -> files-2", "settings": {"delay": 1}}]
+    }
+    played = faults.play(idle).begin()
+    with pytest.raises(ActedOnNothing):
+        played.wait()
+    with pytest.raises(AssertionError, match="mine"), faults.play(idle):
+        time.sleep(0.1)
+        raise AssertionError("mine")
+    taken = {"faults": [{"at": 0, "for": 0.2, "fault": "cut", "target": "load -> files-1"}]}
+    with faults.latency("load -> files-1", 0.01) as slow:
+        played = faults.play(taken).begin()
+        with pytest.raises(ConfigurationError, match="contradict"):
+            played.wait()
+        import urllib.request
+
+        urllib.request.urlopen(live.url("files-1"), timeout=5).close()
+    assert slow.ended_ns

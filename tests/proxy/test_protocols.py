@@ -41,9 +41,14 @@ class Shop(BaseHTTPRequestHandler):
         pass
 
 
+class Quiet(ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        """Say nothing: connections are reset on purpose."""
+
+
 @pytest.fixture
 def shop():
-    with ThreadingHTTPServer(("127.0.0.1", 0), Shop) as server:
+    with Quiet(("127.0.0.1", 0), Shop) as server:
         server.asked = []
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
