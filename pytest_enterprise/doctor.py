@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pytest_enterprise.engines import disk
+from pytest_enterprise.engines import clock, disk
 from pytest_enterprise.engines.alertmanager import Alertmanager
 from pytest_enterprise.engines.base import Engine
 from pytest_enterprise.engines.envoy import Envoy
@@ -47,6 +47,7 @@ _EXTRAS = {
     "allure": ("allure_pytest",),
     "experiments": ("chaoslib", "jsonpath2"),
     "disk": ("mfusepy",),
+    "clock": ("libfaketime",),
 }
 _NEEDED = {"proxy", "registry", "governance", "load"}
 
@@ -73,6 +74,8 @@ def findings() -> Iterator[Finding]:
         yield Finding(f"fault {fault}", "" if reason else "control groups", reason or "", needed=False)
     reason = disk.why_not()
     yield Finding("faults of disks", "" if reason else "FUSE", reason or "", needed=False)
+    reason = clock.why_not()
+    yield Finding("faults of clocks", "" if reason else "libfaketime", reason or "", needed=False)
     yield from _containers()
 
 

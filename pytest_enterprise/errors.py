@@ -13,6 +13,10 @@ class ConfigurationError(EnterpriseError):
     """An option, a stack or a fault that cannot be what was meant; shown without a traceback."""
 
 
+class MachineCannot(ConfigurationError):
+    """What is asked for cannot be had on this machine (no FUSE, not root); the message says how to get it."""
+
+
 def cannot_write(path: object, error: OSError) -> ConfigurationError:
     """What to say when the run directory cannot take more: no right to write there, or no room."""
     return ConfigurationError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_enterprise import settings as _settings
-from pytest_enterprise.errors import TOLD, ConfigurationError
+from pytest_enterprise.errors import TOLD, ConfigurationError, MachineCannot
 
 if TYPE_CHECKING:
     from pytest_enterprise.faults.session import Faults
@@ -141,8 +141,12 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if call.excinfo and isinstance(call.excinfo.value, TOLD):
-        report.longrepr = f"{type(call.excinfo.value).__name__}: {call.excinfo.value}"
+    error = call.excinfo.value if call.excinfo else None
+    if isinstance(error, MachineCannot) and item.config.stash[_SETTINGS].unable == "skip":
+        report.outcome = "skipped"
+        report.longrepr = (str(item.path), item.location[1] or 0, f"Skipped: {error}")
+    elif isinstance(error, TOLD):
+        report.longrepr = f"{type(error).__name__}: {error}"
     if _SESSION in item.config.stash:
         _session(item.config).test_reported(item, call, report)
     return report

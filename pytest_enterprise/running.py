@@ -8,14 +8,16 @@ import dataclasses
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
-from pytest_enterprise.engines import disk
-from pytest_enterprise.engines.base import Address, Engine, Site
+from pytest_enterprise.engines import clock, disk
+from pytest_enterprise.engines.base import Address, Engine, Launch, Site
+from pytest_enterprise.engines.clock import Clock
 from pytest_enterprise.engines.disk import DiskDrive
 from pytest_enterprise.engines.fault_proxy import FaultProxy, PlannedLink, PlannedTunnel
-from pytest_enterprise.errors import ConfigurationError, EngineFailed, cannot_write, nearest
+from pytest_enterprise.errors import ConfigurationError, EngineFailed, MachineCannot, cannot_write, nearest
 from pytest_enterprise.run import Run
 from pytest_enterprise.runtimes import choose, mounts
 from pytest_enterprise.runtimes.base import Instance, Placement, Runtime
+from pytest_enterprise.runtimes.program import resolve
 from pytest_enterprise.stack import LOAD, Link, Stack, link_name
 
 PROXY = "proxy"
@@ -84,12 +86,15 @@ class RunningStack:
         """Choose runtimes, reserve every address and plan the links; starts no engine."""
         if self._opened:
             return
+        ours = [engine for engine in self.spec.engines if not engine.url]
+        for wanted_by, reason in (("disk", disk.why_not), ("clock", clock.why_not)):
+            names = [engine.name for engine in ours if getattr(engine, wanted_by)]
+            if names and (why := reason()):
+                raise MachineCannot(f"{', '.join(names)}: {why}")
         self._opened = True
         wanted = choose.runtime_name(self.run.settings.runtime, self.spec)
         for engine in self.spec.engines:
             self._runtime_of[engine.name] = "external" if engine.url else wanted
-        if any(engine.disk and not engine.url for engine in self.spec.engines) and (reason := disk.why_not()):
-            raise ConfigurationError(reason)
         programs = {"process"} if any(engine.disk for engine in self.spec.engines) else set()
         for name in {*self._runtime_of.values(), *((wanted,) if self.proxied else ()), *programs}:
             self._runtimes[name] = runtime = choose.make(name, self.run)
@@ -131,6 +136,16 @@ class RunningStack:
             raise ConfigurationError(
                 f"{instance} has no disk with faults; declare its engine with disk=True. With one: {with_disks}"
             ) from None
+
+    def clock(self, instance: str) -> Clock:
+        """The clock of an instance; ConfigurationError when its engine's cannot be set."""
+        engine = self._engine_of(instance)
+        if not engine.clock or engine.url:
+            with_clocks = ", ".join(engine.name for engine in self.spec.engines if engine.clock) or "none"
+            raise ConfigurationError(
+                f"{instance} has no clock that can be set; declare its engine with clock=True. With one: {with_clocks}"
+            )
+        return Clock(self._placed[instance].config)
 
     def _pairs(self, link: Link) -> Iterable[tuple[str, str]]:
         clients = (LOAD,) if link.client == LOAD else tuple(self._names[link.client])
@@ -365,6 +380,8 @@ class RunningStack:
         runtime = self._runtimes[site.runtime]
         try:
             launch = await asyncio.to_thread(engine.launch, site)
+            if engine.clock:
+                launch = await asyncio.to_thread(self._with_clock, engine, site, launch)
         except OSError as error:
             raise cannot_write(site.config, error) from error
         began = time.monotonic()
@@ -391,6 +408,13 @@ class RunningStack:
             seconds=round(time.monotonic() - began, 4),
             urls={port: str(address) for port, address in site.host.items()},
         )
+
+    def _with_clock(self, engine: Engine, site: Site, launch: Launch) -> Launch:
+        process = site.runtime == "process"
+        if process:  # what stands before it is no program of the engine
+            program, *arguments = launch.command
+            launch = dataclasses.replace(launch, command=(str(resolve(engine, program)), *arguments))
+        return self.clock(site.name).install(launch, site.config_inside, own_memory=not process)
 
     async def wait_ready(self, name: str, *, began: float | None = None, timeout: float | None = None) -> float:
         """Wait until the server itself says that it is ready; returns the seconds it took.

@@ -230,6 +230,8 @@ class Session:
 
     def _judge_scenario(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         """A scenario that judged nothing proves nothing; a sabotaged one must break its named objective."""
+        if report.skipped:
+            return
         judge = self._objectives.get(item.nodeid)
         verdicts: Sequence[Any] = judge.verdicts if judge else ()
         switch = self._switch_of(item)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from pytest_enterprise.errors import ConfigurationError
 
 RUNTIMES = ("auto", "process", "container")
+UNABLE = ("skip", "fail")
 
 
 class Option(NamedTuple):
@@ -46,6 +47,7 @@ OPTIONS = (
     Option("stack", None, "a TOML file that declares the stack, instead of enterprise_stack_spec", metavar="FILE"),
     Option("images", (), "ENGINE=IMAGE, as often as needed: the image of an engine under the container runtime"),
     Option("url", (), "ENGINE=URL, as often as needed: an engine that already runs"),
+    Option("unable", "skip", "what becomes of a test whose faults this machine cannot play", UNABLE),
     Option("start_timeout", None, "seconds for an engine to become ready, instead of its own limit", metavar="S"),
 )
 
@@ -62,6 +64,7 @@ class Settings(NamedTuple):
     stack: str | None = None
     images: Mapping[str, str] = {}
     url: Mapping[str, str] = {}
+    unable: str = "skip"
     start_timeout: float | None = None
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from pytest_enterprise.engines.base import Engine
 from pytest_enterprise.errors import ConfigurationError, nearest
@@ -62,6 +63,17 @@ class Stack:
         raise ConfigurationError(
             f"no engine is named {name!r}. {nearest(name, (engine.name for engine in self.engines))}"
         )
+
+    def with_engine(self, name: str, **settings: Any) -> Stack:
+        """The same stack but for these settings of one engine: ``stack.with_engine("postgres", disk=True)``."""
+        changed = self.engine(name)
+        try:
+            changed = replace(changed, **settings)
+        except TypeError:
+            known = [field.name for field in fields(changed)]
+            wrong = next(iter(settings.keys() - set(known)))
+            raise ConfigurationError(f"{name} has no setting {wrong!r}. {nearest(wrong, known)}") from None
+        return Stack((changed if engine.name == name else engine for engine in self.engines), self.links)
 
     def needed(self, names: Iterable[str]) -> tuple[Engine, ...]:
         """The engines of these names and, along the links, all that they need; in the order of the stack."""

@@ -8,13 +8,20 @@ from pytest_enterprise import Fact
 JOURNEY = "loadtests/agent_service.py"
 
 
+DATABASE_SWITCHES = {
+    "damage_ignored": {"zero_damaged_pages": "on"},
+    "commits_unsynced": {"synchronous_commit": "off", "wal_writer_delay": "10s"},
+}
+"""Switches of the database itself, and the settings that each changes; all others are keys in the registry."""
+
+
 def pytest_enterprise_switch(stack, switch, on):
-    """The switch of the database itself; all others are keys in the registry."""
-    if switch != "damage_ignored":
+    if switch not in DATABASE_SWITCHES:
         return None
     stack.ensure("postgres")
     books = Books(stack)
-    books.command("ALTER SYSTEM SET zero_damaged_pages = on" if on else "ALTER SYSTEM RESET zero_damaged_pages")
+    for setting, value in DATABASE_SWITCHES[switch].items():
+        books.command(f"ALTER SYSTEM SET {setting} = '{value}'" if on else f"ALTER SYSTEM RESET {setting}")
     books.command("SELECT pg_reload_conf()")
     return True
 

@@ -3,7 +3,8 @@
 import pytest
 
 from pytest_enterprise import External, Link, Service, Stack, stack_file
-from pytest_enterprise.errors import ConfigurationError, EngineFailed, EngineMissing
+from pytest_enterprise.engines import clock, disk
+from pytest_enterprise.errors import ConfigurationError, EngineFailed, EngineMissing, MachineCannot
 from pytest_enterprise.live import LiveStack
 
 FILES = ("{python}", "-m", "http.server", "{port}", "--bind", "{bind}")
@@ -129,3 +130,25 @@ def test_a_stack_without_a_proxy_has_no_links_to_disturb(new_run):
 def test_settings_must_name_engines_that_exist(new_run):
     with pytest.raises(ConfigurationError, match=r"no engine is named 'fles'. Did you mean 'files'"):
         LiveStack(new_run(url={"fles": "http://x:1"}), Stack([Service(name="files", command=FILES)])).close()
+
+
+def test_a_stack_is_varied_by_one_setting():
+    spec = Stack([Service(name="a", command=FILES), Service(name="b", command=FILES)], [Link("a", "b")])
+    varied = spec.with_engine("b", replicas=2)
+    assert [engine.replicas for engine in varied.engines] == [1, 2]
+    assert varied.links == spec.links
+    assert spec.engine("b").replicas == 1
+    with pytest.raises(ConfigurationError, match=r"b has no setting 'replica'. Did you mean 'replicas'"):
+        spec.with_engine("b", replica=2)
+
+
+@pytest.mark.parametrize(("setting", "module"), [("disk", disk), ("clock", clock)])
+def test_what_the_machine_cannot_do_is_told_each_time(new_run, monkeypatch, setting, module):
+    monkeypatch.setattr(module, "why_not", lambda: "it has none")
+    live = LiveStack(new_run(runtime="process"), Stack([Service(name="a", command=FILES, **{setting: True})]))
+    try:
+        for _ in range(2):
+            with pytest.raises(MachineCannot, match="a: it has none"):
+                live.ensure()
+    finally:
+        live.close()

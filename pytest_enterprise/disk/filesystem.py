@@ -6,13 +6,12 @@ import errno
 import os
 import random
 import re
-import stat
 import time
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from mfusepy import FuseOSError, Operations
+from mfusepy import FuseOSError, Operations, fuse_get_context
 
 from pytest_enterprise.disk.journal import Journal
 
@@ -69,6 +68,13 @@ class Disk(Operations):  # type: ignore[misc]
             self.counters["errors"] += 1
             raise FuseOSError(errno.EIO)
 
+    def _made(self, real: str) -> None:
+        """Something new belongs to who made it, as everywhere, and not to this program."""
+        user, group, _ = fuse_get_context()
+        if os.geteuid() == 0 and user:
+            os.chown(real, user, group, follow_symlinks=False)
+        self._journal.created(real)
+
     # Looking.
 
     def getattr(self, path: str, fh: int | None = None) -> dict[str, Any]:
@@ -112,7 +118,7 @@ class Disk(Operations):  # type: ignore[misc]
         self._changes(grows=True)
         real = self._path(path)
         descriptor = os.open(real, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
-        self._journal.created(real)
+        self._made(real)
         return descriptor
 
     def open(self, path: str, flags: int) -> int:
@@ -175,13 +181,13 @@ class Disk(Operations):  # type: ignore[misc]
     def mkdir(self, path: str, mode: int) -> int:
         self._changes(grows=True)
         os.mkdir(self._path(path), mode)
-        self._journal.created(self._path(path))
+        self._made(self._path(path))
         return 0
 
     def symlink(self, target: str, source: str) -> int:
         self._changes(grows=True)
         os.symlink(source, self._path(target))
-        self._journal.created(self._path(target))
+        self._made(self._path(target))
         return 0
 
     def link(self, target: str, source: str) -> int:
@@ -198,9 +204,9 @@ class Disk(Operations):  # type: ignore[misc]
     def rmdir(self, path: str) -> int:
         self._changes(grows=False)
         real = self._path(path)
-        mode = stat.S_IMODE(os.stat(real).st_mode)
+        was = os.stat(real)
         os.rmdir(real)
-        self._journal.removed_directory(real, mode)
+        self._journal.removed_directory(real, was)
         return 0
 
     def rename(self, old: str, new: str) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,9 +107,14 @@ class Journal:
         self._names.append(_Name({os.path.dirname(path)}, lambda: os.rename(kept, path), None, kept))
         return kept
 
-    def removed_directory(self, path: str, mode: int) -> None:
+    def removed_directory(self, path: str, was: os.stat_result) -> None:
         """An empty directory is gone."""
-        self._names.append(_Name({os.path.dirname(path)}, lambda: os.mkdir(path, mode)))
+
+        def make() -> None:
+            os.mkdir(path, stat.S_IMODE(was.st_mode))
+            os.chown(path, was.st_uid, was.st_gid)
+
+        self._names.append(_Name({os.path.dirname(path)}, make))
 
     def renames(self, old: str, new: str) -> None:
         """Rename, keeping what stood at ``new``."""

@@ -26,6 +26,7 @@ class Alertmanager(Engine):
     kind: ClassVar[str] = "alertmanager"
     default_image: ClassVar[str] = "prom/alertmanager:v0.27.0"
     obtain: ClassVar[str] = "python -m pytest_enterprise.engines.obtain, or put alertmanager on PATH"
+    asks_kernel: ClassVar[bool] = True
 
     configuration: str = ""
     """A file of routes and receivers, in Alertmanager's own form."""

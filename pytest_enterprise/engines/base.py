@@ -101,6 +101,8 @@ class Engine(ABC):
     """The upstream image; a setting may replace it."""
     obtain: ClassVar[str] = "Put it on PATH."
     """One line: the command that gets the program where it is missing."""
+    asks_kernel: ClassVar[bool] = False
+    """Asks the kernel itself for the time (programs in Go do), so that its clock cannot be set."""
 
     name: str
     replicas: int = 1
@@ -113,6 +115,8 @@ class Engine(ABC):
     """Words to choose targets by: one value for all instances, or one for each, in order."""
     disk: bool = False
     """Its data lie on a disk whose faults can be played (``faults.disk_full``, ``faults.power_failure`` ...)."""
+    clock: bool = False
+    """Its clock can be set (``faults.clock``); Python's ``time.sleep`` and the like count on undisturbed."""
     patient: bool = False
     """Starts beside the servers that it needs and waits for them itself, rather than after they are ready."""
 
@@ -127,6 +131,11 @@ class Engine(ABC):
                     f"{self.name}: label {label!r} has {len(value)} values for {self.replicas} instances; "
                     "give one for each, or one for all"
                 )
+        if self.clock and self.asks_kernel:
+            raise ConfigurationError(
+                f"{self.name}: clock=True, but {self.kind} asks the kernel itself for the time; set the clocks of "
+                "those who use it instead"
+            )
         if self.replicas < 1:
             raise ConfigurationError(f"{self.name}: replicas={self.replicas}, but an engine has at least 1 instance")
         if self.start_timeout <= 0:

@@ -27,6 +27,7 @@ class Etcd(Engine):
     kind: ClassVar[str] = "etcd"
     default_image: ClassVar[str] = "quay.io/coreos/etcd:v3.5.21"
     obtain: ClassVar[str] = "python -m pytest_enterprise.engines.obtain, or put etcd on PATH"
+    asks_kernel: ClassVar[bool] = True
 
     @property
     def ports(self) -> Mapping[str, int]:

@@ -20,6 +20,7 @@ class Prometheus(Engine):
     kind: ClassVar[str] = "prometheus"
     default_image: ClassVar[str] = "prom/prometheus:v2.53.5"
     obtain: ClassVar[str] = "python -m pytest_enterprise.engines.obtain, or put prometheus on PATH"
+    asks_kernel: ClassVar[bool] = True
 
     paths: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Engine to the path of its metrics, where that is not /metrics."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_enterprise.faults.bandwidth import Bandwidth
 from pytest_enterprise.faults.base import Fault
 from pytest_enterprise.faults.blackhole import Blackhole
+from pytest_enterprise.faults.clock import Clock
 from pytest_enterprise.faults.corruption import Corruption
 from pytest_enterprise.faults.cpu import Cpu
 from pytest_enterprise.faults.cut import Cut
@@ -45,6 +46,7 @@ KINDS: dict[str, type[Fault]] = {
     for fault in (
         Bandwidth,
         Blackhole,
+        Clock,
         Corruption,
         CrashLoop,
         Cut,
@@ -242,6 +244,10 @@ class Catalogue(ABC):
     def descriptors(self, engine: str, *, more: int = 0) -> ActiveFault:
         """Let it open ``more`` files and connections."""
         return self.apply(Descriptors(target=engine, more=more))
+
+    def clock(self, engine: str, *, offset: float = 0.0, rate: float = 1.0) -> ActiveFault:
+        """Set its clock ``offset`` seconds ahead, and let it run at ``rate`` seconds per second."""
+        return self.apply(Clock(target=engine, offset=offset, rate=rate))
 
     def rot(self, engine: str, path: str, *, bytes: int = 1, truncate: int = 0) -> ActiveFault:
         """Change a file of it behind its back, or cut it short."""

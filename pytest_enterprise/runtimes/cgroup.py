@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from pytest_enterprise.errors import FaultFailed
+from pytest_enterprise.errors import FaultFailed, MachineCannot
 from pytest_enterprise.runtimes import proctree
 
 ROOT = Path("/sys/fs/cgroup")
@@ -43,9 +43,9 @@ class Group:
     """One group with one controller. ``close`` gives its processes back and removes it."""
 
     def __init__(self, controller: str) -> None:
-        """Raises FaultFailed where the machine lets us make none."""
+        """Raises MachineCannot where the machine lets us make none."""
         if reason := why_not(controller):
-            raise FaultFailed(reason)
+            raise MachineCannot(reason)
         owner = proctree.process(os.getpid())
         started = owner.started if owner else 0
         self._controller = controller

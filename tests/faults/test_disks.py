@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -323,3 +324,16 @@ def test_a_full_disk_says_so_to_those_who_ask(live, faults):
         (top / "more").mkdir()
     full.end()
     assert os.statvfs(top).f_bavail > 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_what_another_user_makes_is_that_user_s(live):
+    """A server in a container, or one that must not be root, finds its own files."""
+    data = live.running.site("etcd").data
+    data.chmod(0o777)
+    script = "mkdir folder && echo text > folder/file && ln -s file folder/link"
+    subprocess.run(("sh", "-c", script), cwd=data, user=65534, group=65534, extra_groups=[], check=True)
+    made = [data / "folder", data / "folder/file", data / "folder/link"]
+    assert {(path.lstat().st_uid, path.lstat().st_gid) for path in made} == {(65534, 65534)}
+    (data / "mine").touch()
+    assert (data / "mine").stat().st_uid == 0

@@ -62,6 +62,22 @@ def test_a_scenario_from_start_to_report(project, run):
         assert any(name.startswith("enterprise.objective.latency-p50") for name in found)
 
 
+def test_what_the_machine_cannot_do_is_a_skip_with_the_reason_unless_it_must_not_be(project, run):
+    project.makepyfile(
+        test_shop="""
+        from pytest_enterprise.errors import MachineCannot
+        def test_it(faults): raise MachineCannot("no FUSE: modprobe fuse")
+        """
+    )
+    skipped = run("-rs", "--enterprise-unable=skip")
+    skipped.assert_outcomes(skipped=1)
+    skipped.stdout.fnmatch_lines(["SKIPPED*test_shop.py:*: no FUSE: modprobe fuse"])
+    failed = run("--enterprise-unable=fail")
+    failed.assert_outcomes(failed=1)
+    failed.stdout.fnmatch_lines(["MachineCannot: no FUSE: modprobe fuse"])
+    failed.stdout.no_fnmatch_line("*Traceback*")
+
+
 def test_a_first_test_that_is_no_scenario_is_recorded_from_its_start(project, run):
     project.makepyfile(test_shop="def test_it(faults): pass")
     run().assert_outcomes(passed=1)
