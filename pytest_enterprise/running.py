@@ -7,12 +7,14 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from pytest_enterprise.engines import clock, disk
+from pytest_enterprise.engines import clock, disk, resolver
 from pytest_enterprise.engines.base import Address, Engine, Launch, Site
 from pytest_enterprise.engines.clock import Clock
 from pytest_enterprise.engines.disk import DiskDrive
 from pytest_enterprise.engines.fault_proxy import FaultProxy, PlannedLink, PlannedTunnel
+from pytest_enterprise.engines.resolver import Resolver
 from pytest_enterprise.errors import ConfigurationError, EngineFailed, MachineCannot, cannot_write, nearest
 from pytest_enterprise.run import Run
 from pytest_enterprise.runtimes import choose, mounts
@@ -22,6 +24,8 @@ from pytest_enterprise.stack import LOAD, Link, Stack, link_name
 
 PROXY = "proxy"
 """The name of the fault proxy's instance."""
+RESOLVER = "resolver"
+"""The name of the instance that resolves names, if an engine dials by name."""
 _POLL = 0.005
 """Seconds between two questions whether an engine is ready."""
 
@@ -35,6 +39,10 @@ class PlacedLink:
     server: str
     address: Address
     """As this machine reaches it for links of ``load``, else as the client does."""
+
+
+def _dials_by_name(engine: Engine) -> bool:
+    return engine.names and not engine.url
 
 
 class RunningStack:
@@ -59,6 +67,9 @@ class RunningStack:
         self._proxy: FaultProxy | None = None
         self._disks: dict[str, DiskDrive] = {}
         """The disks by the instances whose data lie on them."""
+        self._resolver: Resolver | None = None
+        self._asks_as: dict[str, str] = {}
+        """The addresses by which the resolver tells apart those who ask."""
         self._opened = False
 
     def _with_settings(self, spec: Stack) -> Stack:
@@ -91,8 +102,11 @@ class RunningStack:
             names = [engine.name for engine in ours if getattr(engine, wanted_by)]
             if names and (why := reason()):
                 raise MachineCannot(f"{', '.join(names)}: {why}")
-        self._opened = True
         wanted = choose.runtime_name(self.run.settings.runtime, self.spec)
+        by_name = any(map(_dials_by_name, ours))
+        if by_name and (why := resolver.why_not(wanted)):
+            raise MachineCannot(why)
+        self._opened = True
         for engine in self.spec.engines:
             self._runtime_of[engine.name] = "external" if engine.url else wanted
         programs = {"process"} if any(engine.disk for engine in self.spec.engines) else set()
@@ -108,6 +122,8 @@ class RunningStack:
                     self._place_disk(instance)
         if self.proxied:
             await self._plan_links(wanted)
+        if by_name:
+            self._place_resolver(wanted)
 
     def _place_disk(self, instance: str) -> None:
         from pytest_enterprise.runtimes.process import ProcessRuntime
@@ -125,6 +141,33 @@ class RunningStack:
         self._names[drive.name] = [drive.name]
         self._runtime_of[drive.name] = "process"
         self._placed[drive.name] = runtime.place(drive, drive.name)
+
+    def _place_resolver(self, runtime: str) -> None:
+        engine = Resolver(name=RESOLVER, block=resolver.free_block() if runtime == "process" else "")
+        self._engines[RESOLVER] = self._resolver = engine
+        self._names[RESOLVER] = [RESOLVER]
+        self._runtime_of[RESOLVER] = runtime
+        self._placed[RESOLVER] = self._runtimes[runtime].place(engine, RESOLVER)
+
+    def asks_as(self, instance: str) -> str:
+        """The address by which the resolver knows an instance; ConfigurationError when it dials no names."""
+        engine = self._engine_of(instance)
+        if not self._resolver or not _dials_by_name(engine):
+            named = ", ".join(engine.name for engine in self.spec.engines if engine.names) or "none"
+            raise ConfigurationError(
+                f"{instance} asks for no names; declare its engine with names=True. With them: {named}"
+            )
+        if instance not in self._asks_as:
+            number = len(self._asks_as) + 1
+            if self._resolver.block and number > resolver.CLIENTS:
+                raise ConfigurationError(f"{instance}: more than {resolver.CLIENTS} instances dial by name")
+            own = next(iter(self._placed[instance].network.values())).host
+            self._asks_as[instance] = f"{self._resolver.block}.{number}" if self._resolver.block else own
+        return self._asks_as[instance]
+
+    def ask_resolver(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """One request to the resolver. Raises FaultFailed."""
+        return Resolver.call(self._placed[RESOLVER].host["control"], method, path, body)
 
     def disk(self, instance: str) -> DiskDrive:
         """The disk of an instance; ConfigurationError when its engine has none."""
@@ -304,6 +347,14 @@ class RunningStack:
                     else self._direct(name, server, link.port)
                     for server in self._names[link.server]
                 ]
+        if _dials_by_name(engine):
+            links = {
+                server: [
+                    Address(resolver.name_of(instance), address.port)
+                    for instance, address in zip(self._names[server], addresses, strict=True)
+                ]
+                for server, addresses in links.items()
+            }
         tunnel = None
         if self._proxy and any(t.name == name for t in self._proxy.tunnels):
             tunnel = self._placed[PROXY].network[FaultProxy.tunnel_port(name)]
@@ -335,6 +386,8 @@ class RunningStack:
         wanted = self.spec.engines if names is None else self.spec.needed(names)
         if self._proxy and wanted:
             wanted = (self._proxy, *wanted)
+        if self._resolver and any(map(_dials_by_name, wanted)):
+            wanted = (self._resolver, *wanted)
         drives = [self._disks[name] for engine in wanted for name in self._names[engine.name] if name in self._disks]
         wanted = (*drives, *wanted)
         jobs = [
@@ -363,6 +416,8 @@ class RunningStack:
             and self._runtime_of[engine.name] != "external"
         ):
             before.append(PROXY)
+        if _dials_by_name(engine):
+            before.append(RESOLVER)
         if not engine.patient:
             before += [
                 server
@@ -380,7 +435,11 @@ class RunningStack:
         runtime = self._runtimes[site.runtime]
         try:
             launch = await asyncio.to_thread(engine.launch, site)
-            if engine.clock:
+            if self._resolver and _dials_by_name(engine):
+                in_container = self._placed[RESOLVER].network["control"].host
+                nameserver = self.asks_as(name) if self._resolver.block else in_container
+                launch = await asyncio.to_thread(resolver.dials_by_name, launch, site, nameserver)
+            if engine.clock and not engine.url:
                 launch = await asyncio.to_thread(self._with_clock, engine, site, launch)
         except OSError as error:
             raise cannot_write(site.config, error) from error
@@ -523,8 +582,8 @@ class RunningStack:
             if self._proxy:
                 await asyncio.to_thread(self._proxy.close_link, self._placed[PROXY].host["control"], link.name)
             del self._links[link.name]
-        await self._relink()
         del self._placed[name]
+        await self._relink()
 
     async def _end(self, name: str) -> None:
         instance = self._instances.pop(name)

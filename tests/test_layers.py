@@ -12,7 +12,7 @@ import pytest_enterprise
 PACKAGE = Path(pytest_enterprise.__file__).parent
 LAYERS = [
     {"errors", "settings", "events", "ports", "run", "http_server"},
-    {"proxy", "discovery", "disk"},
+    {"proxy", "discovery", "disk", "resolver"},
     {"engines", "runtimes", "images"},
     {"stack", "running", "portal", "proxy_control", "live", "stack_file"},
     {"faults"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,8 +52,9 @@ class Alertmanager(Engine):
                 ) from None
         (site.config / "alertmanager.yml").write_text(text, encoding="utf-8")
         return Launch(
+            over=self._templates(site),
             command=(
-                *self._program(site),
+                "alertmanager",
                 f"--config.file={site.config_inside}/alertmanager.yml",
                 f"--storage.path={site.data_inside}/alertmanager",
                 f"--web.listen-address={site.bind}:{site.listen['http']}",
@@ -63,17 +63,13 @@ class Alertmanager(Engine):
             ),
         )
 
-    def _program(self, site: Site) -> tuple[str, ...]:
-        """The program, with what it needs around it: Debian's reads templates from below /usr/share and only there."""
+    def _templates(self, site: Site) -> Mapping[str, Path]:
+        """Debian's program reads templates from below /usr/share and only there: those that it came with."""
         program = self.locate(_PROGRAMS[0]) if site.runtime == "process" else None
-        if program is None:
-            return ("alertmanager",)
-        unpacked = program.parent.parent / "share"
+        unpacked = program.parent.parent / "share" if program else _SHARE
         if (_SHARE / _TEMPLATES).exists() or not (unpacked / _TEMPLATES).exists():
-            return (str(program),)
-        alone = ("unshare", "--mount") if os.getuid() == 0 else ("unshare", "--user", "--map-root-user", "--mount")
-        script = 'mount --rbind "$0" /usr/share && exec "$@"'
-        return (*alone, "sh", "-c", script, str(unpacked.absolute()), str(program))
+            return {}
+        return {str(_SHARE): unpacked}
 
     async def ready(self, site: Site) -> str | None:
         return await probe.http(site.host["http"], "/-/ready")

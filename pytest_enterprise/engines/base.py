@@ -33,6 +33,8 @@ class Launch:
     """Environment beside the runtime's own minimal one (PATH, HOME, TMPDIR, LANG)."""
     setup: Sequence[Sequence[str]] = ()
     """Commands run to completion before it, in order, with the same environment and user (``initdb``)."""
+    over: Mapping[str, Path] = field(default_factory=dict)
+    """Files and directories of this machine that it sees in place of others, by the paths of these."""
     unprivileged: bool = False
     """Must not run as root (PostgreSQL): a runtime that is root itself gives it another user."""
     stop_signal: str = "SIGTERM"
@@ -115,6 +117,8 @@ class Engine(ABC):
     """Words to choose targets by: one value for all instances, or one for each, in order."""
     disk: bool = False
     """Its data lie on a disk whose faults can be played (``faults.disk_full``, ``faults.power_failure`` ...)."""
+    names: bool = False
+    """It dials its links by name (``postgres.test``), and what it is told of names can be wrong (``faults.dns``)."""
     clock: bool = False
     """Its clock can be set (``faults.clock``); Python's ``time.sleep`` and the like count on undisturbed."""
     patient: bool = False

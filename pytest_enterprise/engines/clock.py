@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_enterprise.engines.base import Launch
+from pytest_enterprise.engines.namespace import alone
 
 _LIBRARY = "libfaketime.so.1"
 _FILE = "clock"
@@ -23,8 +24,7 @@ _OPENED = 0x20
 _EVENT = struct.Struct("iIII")
 
 # libfaketime leaves shared memory behind whenever a program is killed: each gets a /dev/shm that goes with it.
-# Inside, a program that must not be root is its own user again.
-_ALONE = 'mount -t tmpfs tmpfs /dev/shm && exec "$@"'
+_OWN_MEMORY = "mount -t tmpfs tmpfs /dev/shm"
 
 
 def _library() -> Path | None:
@@ -32,14 +32,6 @@ def _library() -> Path | None:
     if wheel is None or wheel.origin is None:
         return None
     return next(Path(wheel.origin).parent.glob(f"**/{_LIBRARY}"), None)
-
-
-def _namespaces(unprivileged: bool) -> tuple[str, ...]:
-    """The command under which another has a /dev/shm of its own."""
-    if os.geteuid() == 0 and not unprivileged:
-        return ("/usr/bin/unshare", "--mount", "sh", "-c", _ALONE, "sh")
-    user = ("/usr/bin/unshare", "--user", "--map-user=1000", "--map-group=1000") if unprivileged else ()
-    return ("/usr/bin/unshare", "--user", "--map-root-user", "--mount", "sh", "-c", _ALONE, "sh", *user)
 
 
 @functools.cache
@@ -53,7 +45,9 @@ def why_not() -> str | None:
             return f"clocks that can be set need libfaketime, and {library} was built for another kind of machine"
     if not shutil.which("/usr/bin/unshare"):
         return "clocks that can be set need /usr/bin/unshare (util-linux)"
-    tried = subprocess.run((*_namespaces(os.geteuid() != 0), "/bin/true"), capture_output=True, text=True, check=False)
+    tried = subprocess.run(
+        (*alone(_OWN_MEMORY, unprivileged=os.geteuid() != 0), "/bin/true"), capture_output=True, text=True, check=False
+    )
     if tried.returncode:
         return f"clocks that can be set need a mount namespace, which this machine refuses: {tried.stderr.strip()}"
     return None
@@ -87,7 +81,7 @@ class Clock:
             "FAKETIME_DONT_FAKE_MONOTONIC": 1,
         }
         settings = (f"{name}={value}" for name, value in variables.items())
-        around = () if own_memory else _namespaces(launch.unprivileged)
+        around = () if own_memory else alone(_OWN_MEMORY, unprivileged=launch.unprivileged)
         return replace(launch, command=(*around, "/usr/bin/env", *settings, *launch.command))
 
     def watch(self) -> Watch:

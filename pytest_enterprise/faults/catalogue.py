@@ -16,6 +16,7 @@ from pytest_enterprise.faults.cut import Cut
 from pytest_enterprise.faults.cut_answer import CutAnswer, Protocol
 from pytest_enterprise.faults.descriptors import Descriptors
 from pytest_enterprise.faults.disk import DiskErrors, DiskFull, DiskReadOnly, DiskSlow
+from pytest_enterprise.faults.dns import Dns
 from pytest_enterprise.faults.freeze import Freeze
 from pytest_enterprise.faults.http import Http
 from pytest_enterprise.faults.kill import Kill
@@ -59,6 +60,7 @@ KINDS: dict[str, type[Fault]] = {
         DiskFull,
         DiskReadOnly,
         DiskSlow,
+        Dns,
         Flapping,
         Freeze,
         Http,
@@ -244,6 +246,10 @@ class Catalogue(ABC):
     def descriptors(self, engine: str, *, more: int = 0) -> ActiveFault:
         """Let it open ``more`` files and connections."""
         return self.apply(Descriptors(target=engine, more=more))
+
+    def dns(self, engine: str, answer: str = "nxdomain", *, name: str = "*", delay: float = 0.0) -> ActiveFault:
+        """Tell it wrong things of names, or late."""
+        return self.apply(Dns(target=engine, answer=answer, name=name, delay=delay))
 
     def clock(self, engine: str, *, offset: float = 0.0, rate: float = 1.0) -> ActiveFault:
         """Set its clock ``offset`` seconds ahead, and let it run at ``rate`` seconds per second."""

@@ -73,10 +73,10 @@ def recipes(folder: Path | None = None) -> dict[str, Recipe]:
         _ours(
             "proxy",
             on=_PYTHON,
-            wheels=("uvloop", "httptools", "hpack", "aetcd"),
+            wheels=("uvloop", "httptools", "hpack", "aetcd", "dnspython"),
             dependencies=True,
             package=True,
-            also=("discovery",),
+            also=("discovery", "resolver"),
         ),
     ]
     for dockerfile in sorted((folder or Path.cwd()).glob("fixtures/*/Dockerfile")):

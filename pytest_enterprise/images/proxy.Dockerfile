@@ -1,4 +1,4 @@
-# This package with what its own programs need: the fault proxy, and discovery.
+# This package with what its own programs need: the fault proxy, discovery, and the resolver.
 ARG BASE
 FROM ${BASE}
 COPY site /opt/enterprise

@@ -250,6 +250,8 @@ class ContainerRuntime(Runtime):
         container.env = {"HOME": "/tmp", "LANG": "C.UTF-8", **launch.env, VARIABLE: self.run.id}
         container.with_volume_mapping(site.config, str(CONFIG), "ro")
         container.with_volume_mapping(site.data, str(DATA), "rw")
+        for place, file in launch.over.items():
+            container.with_volume_mapping(file, place, "ro")
         for port, published in site.host.items():
             # testcontainers' own method knows no address to bind to.
             container.ports[f"{site.listen[port]}/tcp"] = (published.host, published.port)  # type: ignore[assignment]

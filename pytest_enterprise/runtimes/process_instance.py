@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_enterprise.engines.base import Engine, Launch, Site
+from pytest_enterprise.engines.namespace import alone, put_over
 from pytest_enterprise.errors import ConfigurationError, EngineFailed, EngineMissing, FaultFailed
 from pytest_enterprise.runtimes import proctree
 from pytest_enterprise.runtimes.base import Instance
@@ -38,6 +39,9 @@ class ProcessInstance(Instance):
         self._launch = launch
         self._directory = site.data.parent
         self._argv = [str(resolve(engine, launch.command[0])), *launch.command[1:]]
+        if launch.over:
+            around = alone(put_over(launch.over), unprivileged=launch.unprivileged)
+            self._argv = [*around, *self._argv]
         self._environment = runtime.environment(site.name, launch.env)
         self._user: Any = None
         self._pid = 0
