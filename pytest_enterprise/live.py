@@ -63,8 +63,10 @@ class LiveStack:
     def proxy(self) -> ProxyControl:
         """The control interface of the stack's fault proxy."""
         from pytest_enterprise.proxy_control import ProxyControl
+        from pytest_enterprise.toxiproxy_control import ToxiproxyControl
 
-        return ProxyControl(self.running.address(PROXY, "control"))
+        kind = ToxiproxyControl if self.running.foreign_proxy else ProxyControl
+        return kind(self.running.address(PROXY, "control"))
 
     def close(self) -> None:
         """End every engine; safe to call more than once."""

@@ -15,6 +15,7 @@ from pytest_enterprise.engines.clock import Clock
 from pytest_enterprise.engines.disk import DiskDrive
 from pytest_enterprise.engines.fault_proxy import FaultProxy, PlannedLink, PlannedTunnel
 from pytest_enterprise.engines.resolver import Resolver
+from pytest_enterprise.engines.toxiproxy import Toxiproxy
 from pytest_enterprise.errors import ConfigurationError, EngineFailed, MachineCannot, cannot_write, nearest
 from pytest_enterprise.run import Run
 from pytest_enterprise.runtimes import choose, mounts
@@ -110,7 +111,13 @@ class RunningStack:
         for engine in self.spec.engines:
             self._runtime_of[engine.name] = "external" if engine.url else wanted
         programs = {"process"} if any(engine.disk for engine in self.spec.engines) else set()
-        for name in {*self._runtime_of.values(), *((wanted,) if self.proxied else ()), *programs}:
+        proxy_runtime = ("external" if self.foreign_proxy else wanted,) if self.proxied else ()
+        if self.foreign_proxy and wanted == "container":
+            raise ConfigurationError(
+                f"a Toxiproxy of your own ({self.foreign_proxy}) listens on this machine, where containers do not "
+                "reach it; use --enterprise-runtime=process"
+            )
+        for name in {*self._runtime_of.values(), *proxy_runtime, *programs}:
             self._runtimes[name] = runtime = choose.make(name, self.run)
             await runtime.open()
         for engine in self.spec.engines:
@@ -121,7 +128,7 @@ class RunningStack:
                 if engine.disk and not engine.url:
                     self._place_disk(instance)
         if self.proxied:
-            await self._plan_links(wanted)
+            self._plan_links(*proxy_runtime)
         if by_name:
             self._place_resolver(wanted)
 
@@ -201,9 +208,19 @@ class RunningStack:
         placed = self._placed[server]
         return placed.host[port] if client == LOAD else placed.network[port]
 
-    async def _plan_links(self, runtime: str) -> None:
+    @property
+    def foreign_proxy(self) -> str:
+        """The URL of the Toxiproxy that carries the links in place of the proxy of our own; empty for ours."""
+        return self.run.settings.url.get(PROXY, "")
+
+    @property
+    def _carried(self) -> list[Link]:
+        """The links that go through the proxy; Toxiproxy has no tunnels, which members of a cluster need."""
+        return [link for link in self.spec.links if not self.foreign_proxy or link.client != link.server]
+
+    def _plan_links(self, runtime: str) -> None:
         planned, tunnels = [], []
-        for link in self.spec.links:
+        for link in self._carried:
             peer = link.client == link.server
             for client, server in self._pairs(link):
                 planned.append(
@@ -223,14 +240,22 @@ class RunningStack:
                     }
                     if routes:
                         tunnels.append(PlannedTunnel(name=client, routes=routes))
-        self._proxy = FaultProxy(name=PROXY, planned=tuple(planned), tunnels=tuple(tunnels))
-        if image := self.run.settings.images.get(PROXY):
-            self._proxy = dataclasses.replace(self._proxy, image=image)
+        self._proxy = (Toxiproxy if self.foreign_proxy else FaultProxy)(
+            name=PROXY,
+            planned=tuple(planned),
+            tunnels=tuple(tunnels),
+            url=self.foreign_proxy or None,
+            image=self.run.settings.images.get(PROXY),
+        )
         self._engines[PROXY] = self._proxy
         self._names[PROXY] = [PROXY]
         self._runtime_of[PROXY] = runtime
-        self._placed[PROXY] = self._runtimes[runtime].place(self._proxy, PROXY)
-        for link in self.spec.links:
+        placed = self._runtimes[runtime].place(self._proxy, PROXY)
+        if self.foreign_proxy:
+            own = {link.name: Address(placed.bind, self.run.ports.take()) for link in planned}
+            placed = dataclasses.replace(placed, host={**placed.host, **own}, network={**placed.network, **own})
+        self._placed[PROXY] = placed
+        for link in self._carried:
             for client, server in self._pairs(link):
                 self._note_link(client, server)
 
@@ -548,7 +573,7 @@ class RunningStack:
 
     def _can_open(self, client: str) -> bool:
         """Whether a link may be added now: Docker publishes no further ports, so tests reach it directly there."""
-        return client != LOAD or self._runtime_of[PROXY] == "process"
+        return client != LOAD or self._runtime_of[PROXY] != "container"
 
     async def _relink(self) -> None:
         for name in self._instances:
@@ -602,9 +627,16 @@ class RunningStack:
         self._starting.clear()
         # Disks last: what stands on them must end in good order.
         disks = {drive.name for drive in self._disks.values()}
+        foreign_links = list(self._links) if self.foreign_proxy and PROXY in self._instances else []
         failures: list[BaseException | None] = []
         for names in ([n for n in self._instances if n not in disks], [n for n in self._instances if n in disks]):
             failures += await asyncio.gather(*(self._end(name) for name in names), return_exceptions=True)
+        for link in foreign_links:
+            assert self._proxy is not None
+            control = self._placed[PROXY].host["control"]
+            failures += await asyncio.gather(
+                asyncio.to_thread(self._proxy.close_link, control, link), return_exceptions=True
+            )
         for runtime in self._runtimes.values():
             await runtime.close()
         self._runtimes.clear()

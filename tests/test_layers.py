@@ -14,7 +14,7 @@ LAYERS = [
     {"errors", "settings", "events", "ports", "run", "http_server"},
     {"proxy", "discovery", "disk", "resolver"},
     {"engines", "runtimes", "images"},
-    {"stack", "running", "portal", "proxy_control", "live", "stack_file"},
+    {"stack", "running", "portal", "proxy_control", "toxiproxy_control", "live", "stack_file"},
     {"faults"},
     {"load", "objectives", "claims", "sabotage"},
     {"systems", "experiments"},

@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from pytest_enterprise.errors import ActedOnNothing, ConfigurationError, EngineFailed, FaultFailed
-from pytest_enterprise.faults.base import Fault
+from pytest_enterprise.faults.base import Evidence, Fault
+from pytest_enterprise.faults.link import unproven
 from pytest_enterprise.faults.targets import Chooser
 
 if TYPE_CHECKING:
@@ -79,11 +80,14 @@ class ActiveFault:
         stack = self._faults.stack
         evidence = self.fault.end(stack, self.targets, self._state)
         self.ended_ns = time.monotonic_ns()
+        proof = self.fault.proof
+        if unproven(self.fault, stack):
+            evidence, proof = Evidence(True, {}), "unproven"
         stack.run.events.emit(
             "fault.ended",
             fault=self.id,
             test=self._faults.test,
-            proof=self.fault.proof,
+            proof=proof,
             acted=evidence.acted,
             evidence=dict(evidence.facts),
             ended=self.ended_ns,

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from pytest_enterprise.faults.targets import Chooser
     from pytest_enterprise.live import LiveStack
 
-Proof = Literal["acted", "exercised", "none"]
+Proof = Literal["acted", "exercised", "none", "unproven"]
 """How a fault shows that it did something.
 
 ``acted``: measured on the target itself (bytes delayed, connections refused, the process stopped).
 ``exercised``: traffic met it, but what it did cannot be told apart from what would have happened anyway.
 ``none``: it changes nothing (the no-op).
+``unproven``: a Toxiproxy of somebody else's played it, and does not tell what it did.
 """
 
 

@@ -83,6 +83,11 @@ class ToxicFault(LinkFault):
         return facts.get("bytes", 0) > 0
 
 
+def unproven(fault: Fault, stack: LiveStack) -> bool:
+    """Whether nobody tells what it did: it is on links that a Toxiproxy carries."""
+    return isinstance(getattr(fault, "inner", fault), LinkFault) and not stack.proxy.proves
+
+
 def remove(stack: LiveStack, toxics: Iterable[tuple[str, str]]) -> None:
     """Take all of these toxics off, the others too when one cannot be."""
     failures = []

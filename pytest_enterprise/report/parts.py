@@ -61,7 +61,7 @@ class Fault:
     ended_ns: int | None
     """None: it was never seen to end."""
     proof: str
-    """``acted``, ``exercised`` or ``none``; empty when it was never seen to end."""
+    """``acted``, ``exercised``, ``none`` or ``unproven``; empty when it was never seen to end."""
     acted: bool
     evidence: Mapping[str, Any]
 

@@ -117,9 +117,12 @@ def proof(fault: Fault) -> str:
         return "its end was never seen"
     if not fault.acted:
         return "acted on nothing"
-    return {"acted": "acted", "exercised": "exercised", "none": "none (nothing was meant to happen)"}.get(
-        fault.proof, fault.proof or "unknown"
-    )
+    return {
+        "acted": "acted",
+        "exercised": "exercised",
+        "none": "none (nothing was meant to happen)",
+        "unproven": "not told by Toxiproxy",
+    }.get(fault.proof, fault.proof or "unknown")
 
 
 def fact(name: str, value: Any) -> str:
