@@ -15,8 +15,8 @@ from pytest_enterprise.faults.cpu import Cpu
 from pytest_enterprise.faults.cut import Cut
 from pytest_enterprise.faults.cut_answer import CutAnswer, Protocol
 from pytest_enterprise.faults.descriptors import Descriptors
-from pytest_enterprise.faults.disk import DiskErrors, DiskFull, DiskReadOnly, DiskSlow
 from pytest_enterprise.faults.disconnect import Disconnect
+from pytest_enterprise.faults.disk import DiskErrors, DiskFull, DiskReadOnly, DiskSlow
 from pytest_enterprise.faults.dns import Dns
 from pytest_enterprise.faults.freeze import Freeze
 from pytest_enterprise.faults.http import Http
