@@ -167,5 +167,5 @@ def test_arrivals_from_the_command_line_make_an_open_loop(serve, locustfile, tmp
     for option in ("--rate", "--spawn-rate"):
         with pytest.raises(ConfigurationError, match=rf"{option} is for the users of a closed loop"):
             command.main(parse(locustfile(), "--host", server.url, "--arrivals", 5, option, 2))
-    with pytest.raises(ConfigurationError, match="rate=0.0 is no rate"):
+    with pytest.raises(ConfigurationError, match=r"rate=0\.0 is no rate"):
         command.main(parse(locustfile(), "--host", server.url, "--arrivals", "poisson:0"))

@@ -381,7 +381,7 @@ def test_workers_share_the_arrivals_and_a_lost_one_is_told(serve, locustfile):
         for process in (master, *workers):
             process.kill()
             process.wait()
-    lost = re.search(r"worker \d was lost: of its (\d+) arrivals (\d+) are known to have been made", out)
+    lost = re.search(r"worker \d was lost: of its (\d+) arrivals (\d+) are known to be made", out)
     assert lost, out
     assert 140 <= int(lost[1]) <= 165
     assert int(lost[2]) < int(lost[1])
