@@ -53,7 +53,7 @@ class Traffic:
         self.arrivals: dict[str, Any] = {}
         """Of an open loop: arrivals that were ``due``, ``made``, and made ``late``; the worst ``lag`` in seconds."""
         self.behind = ""
-        """Why an open loop has not kept to its arrivals so far, so that nothing can be judged by it; empty when it has."""
+        """Why nothing can be judged by an open loop, which has not kept to its arrivals so far; empty when it has."""
         self._run = run
         self._test = test
         self._link = link
