@@ -1,4 +1,4 @@
-"""Makes the two charts of ``docs/how-to/open-loop.md`` from two real runs: the same stall, by a closed and an open loop.
+"""Makes the two charts of ``docs/how-to/open-loop.md`` from real runs: one stall, by a closed and by an open loop.
 
 Run it: ``python benchmarks/coordinated_omission.py``; 45 seconds. It prints what each loop reported and what was true.
 """
