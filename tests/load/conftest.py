@@ -5,7 +5,7 @@ import json
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,8 +19,10 @@ from pytest_enterprise.settings import Settings
 class Server:
     """A tiny HTTP server in a thread of its own, with modes fast, 500, hang, close and tasks; it counts requests."""
 
-    def __init__(self, mode: str = "fast") -> None:
+    def __init__(self, mode: str = "fast", serve: Callable[..., Awaitable[None]] | None = None) -> None:
+        """``serve``, given reader, writer and server, speaks another protocol than HTTP."""
         self.mode = mode
+        self._speak = serve
         self.counts: Counter[str] = Counter()
         self.tasks: dict[str, dict[str, object]] = {}
         self.connections: set[asyncio.StreamWriter] = set()
@@ -28,7 +30,8 @@ class Server:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._server = self._call(asyncio.start_server(self._serve, "127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self.url = f"http://{self.address}"
 
     def _call(self, work):
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
@@ -40,6 +43,8 @@ class Server:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections.add(writer)
         try:
+            if self._speak:
+                return await self._speak(reader, writer, self)
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 method, path, _ = head.decode().split(" ", 2)
@@ -58,6 +63,7 @@ class Server:
         finally:
             self.connections.discard(writer)
             writer.close()
+        return None
 
     def _answer(self, method: str, path: str, head: bytes, body: bytes) -> tuple[int, bytes]:
         if self.mode == "500":
@@ -89,8 +95,8 @@ class Server:
 def serve() -> Iterator[Callable[..., Server]]:
     servers = []
 
-    def make(mode: str = "fast", kind: type[Server] = Server) -> Server:
-        servers.append(kind(mode))
+    def make(mode: str = "fast", speak: Callable[..., Awaitable[None]] | None = None) -> Server:
+        servers.append(Server(mode, speak))
         return servers[-1]
 
     yield make
