@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -102,6 +103,28 @@ def serve() -> Iterator[Callable[..., Server]]:
     yield make
     for server in servers:
         server.close()
+
+
+@pytest.fixture
+def serve_app() -> Iterator[Callable[..., str]]:
+    """Serves ASGI applications on 127.0.0.1, each in a thread of its own; gives ``host:port``."""
+    import uvicorn
+
+    served = []
+
+    def serve(app, **settings) -> str:
+        listening = socket.create_server(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="wsproto", lifespan="off", **settings))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        served.append((server, thread, listening))
+        return f"127.0.0.1:{listening.getsockname()[1]}"
+
+    yield serve
+    for server, thread, listening in served:
+        server.should_exit = server.force_exit = True
+        thread.join(10)
+        listening.close()
 
 
 @pytest.fixture
