@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pytest_enterprise.errors import ConfigurationError
@@ -115,7 +115,7 @@ class Objectives:
         if by_request and not loads:
             raise ConfigurationError(f"{by_request[0].name}: there is no load to judge it by; give load=...")
         requests, span = _recorded(loads)
-        found = judge(objectives, requests, windows, span=span, around=around)
+        found = judge(objectives, requests, windows, span=span, around=around, operations=_noted(loads))
         self._refuse_repetition(found)
         for verdict in found:
             self.verdicts.append(verdict)
@@ -151,6 +151,11 @@ def _window(fault: Window | Disturbance) -> Window:
             "block or call begin()"
         )
     return Window(fault.id, fault.fault.kind, fault.fault.target, fault.began_ns, fault.ended_ns)
+
+
+def _noted(loads: Sequence[Traffic]) -> list[Mapping[str, Any]]:
+    """What the users of all loads noted; a load that keeps no such notes has none."""
+    return [entry for load in loads if hasattr(load, "operations") for entry in load.operations()]
 
 
 def _recorded(loads: Sequence[Traffic]) -> tuple[Sequence[Request], tuple[int, int] | None]:
