@@ -34,7 +34,7 @@ class Durability(Objective):
     def _check(self) -> None:
         if not _keys(self.kept):
             raise ConfigurationError(f"Durability: kept={self.kept!r}; give the keys that the system kept, as a set")
-        if not isinstance(self.at_most, int) or self.at_most < 0:
+        if self.at_most < 0:
             raise ConfigurationError(f"Durability: at_most={self.at_most!r}; give a whole number, 0 for no loss at all")
 
     @property
