@@ -184,7 +184,9 @@ class Session:
         if item.nodeid not in self._objectives:
             from pytest_enterprise.objectives import Objectives
 
-            self._objectives[item.nodeid] = Objectives(emit=self.run.events.emit, test=item.nodeid, seed=self.run.seed)
+            self._objectives[item.nodeid] = Objectives(
+                emit=self.run.events.emit, test=item.nodeid, seed=self.run.seed, root=item.config.rootpath
+            )
         return self._objectives[item.nodeid]
 
     def test_reported(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pytest_enterprise.errors import ConfigurationError
@@ -12,6 +13,7 @@ from pytest_enterprise.objectives.base import Objective, Verdict
 from pytest_enterprise.objectives.judge import judge
 from pytest_enterprise.objectives.message import explain
 from pytest_enterprise.objectives.phases import Window
+from pytest_enterprise.objectives.written import read
 
 if TYPE_CHECKING:
     from pytest_enterprise.load.columns import Columns
@@ -72,15 +74,19 @@ class ObjectiveNotJudged(ObjectiveBroken):
 class Objectives:
     """Judges the objectives of one test.
 
-    ``emit`` takes an event's kind and fields; ``test`` is the test's node id; ``seed`` the run's.
+    ``emit`` takes an event's kind and fields; ``test`` is the test's node id; ``seed`` the run's; below ``root`` (None:
+    the working directory) lie the files that objectives are written in.
     """
 
-    def __init__(self, emit: Callable[..., Any], test: str, *, seed: int | None = None) -> None:
+    def __init__(
+        self, emit: Callable[..., Any], test: str, *, seed: int | None = None, root: Path | None = None
+    ) -> None:
         self.verdicts: list[Verdict] = []
         """Everything judged so far, in order."""
         self._emit = emit
         self._test = test
         self._seed = seed
+        self._root = root
         self._loads: list[Traffic] = []
         self._faults: list[Window | Disturbance] = []
 
@@ -96,26 +102,30 @@ class Objectives:
 
     def check(
         self,
-        *objectives: Objective,
+        *objectives: Objective | str,
         load: Traffic | Sequence[Traffic] | None = None,
         faults: Sequence[Window | Disturbance] | None = None,
     ) -> list[Verdict]:
         """Judge all of them, record every verdict, then raise if one did not hold.
 
+        An objective that is a text is the name of a group in pyproject.toml, or the path of an OpenSLO document (see
+        :mod:`pytest_enterprise.objectives.written`).
         ``load`` and ``faults`` are those to judge by; without them, those watched. Returns the verdicts. Raises
         ObjectiveBroken, ObjectiveNotJudged; ConfigurationError for what cannot be judged at all.
         """
         __tracebackhide__ = True  # pytest then shows the test's own line
         if not objectives:
             raise ConfigurationError("objectives.check() was given no objective, so it would prove nothing")
+        root = self._root or Path.cwd()
+        chosen = [one for given in objectives for one in (read(given, root) if isinstance(given, str) else (given,))]
         loads = self._loads if load is None else list(load) if isinstance(load, Sequence) else [load]
         windows = [_window(fault) for fault in (self._faults if faults is None else faults)]
         around = [_window(fault) for fault in self._faults if fault.began_ns is not None]
-        by_request = [objective for objective in objectives if objective.measured]
+        by_request = [objective for objective in chosen if objective.measured]
         if by_request and not loads:
             raise ConfigurationError(f"{by_request[0].name}: there is no load to judge it by; give load=...")
         requests, span = _recorded(loads)
-        found = judge(objectives, requests, windows, span=span, around=around, operations=_noted(loads))
+        found = judge(chosen, requests, windows, span=span, around=around, operations=_noted(loads))
         self._refuse_repetition(found)
         for verdict in found:
             self.verdicts.append(verdict)
