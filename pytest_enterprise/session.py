@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -185,9 +186,26 @@ class Session:
             from pytest_enterprise.objectives import Objectives
 
             self._objectives[item.nodeid] = Objectives(
-                emit=self.run.events.emit, test=item.nodeid, seed=self.run.seed, root=item.config.rootpath
+                emit=self.run.events.emit,
+                test=item.nodeid,
+                seed=self.run.seed,
+                root=item.config.rootpath,
+                again=self._again(item.nodeid),
             )
         return self._objectives[item.nodeid]
+
+    def _again(self, test: str) -> str:
+        """The command that runs one test again as it ran here."""
+        given = self.settings
+        options = [f"--enterprise-seed={self.run.seed}"]
+        options += [f"--enterprise-runtime={given.runtime}"] if given.runtime != "auto" else []
+        options += [
+            flag
+            for flag, on in (("--enterprise-direct", given.direct), ("--enterprise-sabotage", given.sabotage))
+            if on
+        ]
+        options += [f"--enterprise-url={engine}={url}" for engine, url in given.url.items()]
+        return shlex.join(["pytest", test, *options])
 
     def test_reported(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         """Correct what pytest reports of a phase of a test, and record the outcome after the last phase."""

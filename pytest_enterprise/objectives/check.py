@@ -40,6 +40,8 @@ class _Kind(Protocol):
     def kind(self) -> str: ...
     @property
     def target(self) -> str: ...
+    @property
+    def settings(self) -> Mapping[str, Any]: ...
 
 
 class Disturbance(Protocol):
@@ -55,6 +57,8 @@ class Disturbance(Protocol):
     def ended_ns(self) -> int | None: ...
 
 
+_UNTOLD: tuple[Any, ...] = (None, "", (), [], 0, False)
+"""Settings of a fault that were left as they are."""
 _STOPPING = 2_500_000_000
 """The time, in ns, that users get to end their last request, with some to spare."""
 
@@ -75,11 +79,18 @@ class Objectives:
     """Judges the objectives of one test.
 
     ``emit`` takes an event's kind and fields; ``test`` is the test's node id; ``seed`` the run's; below ``root`` (None:
-    the working directory) lie the files that objectives are written in.
+    the working directory) lie the files that objectives are written in; ``again`` is the command that runs the test
+    again (None: pytest with the test's node id and the seed).
     """
 
     def __init__(
-        self, emit: Callable[..., Any], test: str, *, seed: int | None = None, root: Path | None = None
+        self,
+        emit: Callable[..., Any],
+        test: str,
+        *,
+        seed: int | None = None,
+        root: Path | None = None,
+        again: str | None = None,
     ) -> None:
         self.verdicts: list[Verdict] = []
         """Everything judged so far, in order."""
@@ -87,6 +98,8 @@ class Objectives:
         self._test = test
         self._seed = seed
         self._root = root
+        seeded = "" if seed is None else f" --enterprise-seed={seed}"
+        self._again = again or f"pytest {shlex.quote(test)}{seeded}"
         self._loads: list[Traffic] = []
         self._faults: list[Window | Disturbance] = []
 
@@ -126,16 +139,15 @@ class Objectives:
             raise ConfigurationError(f"{by_request[0].name}: there is no load to judge it by; give load=...")
         requests, span = _recorded(loads)
         found = judge(chosen, requests, windows, span=span, around=around, operations=_noted(loads))
+        found = [_traced(verdict, loads) for verdict in found]
         self._refuse_repetition(found)
         for verdict in found:
             self.verdicts.append(verdict)
             self._emit("objective.judged", **verdict.event(self._test))
         bad = [verdict for verdict in found if verdict.outcome != "held"]
         if bad:
-            again = f"pytest {shlex.quote(self._test)}" + (
-                "" if self._seed is None else f" --enterprise-seed={self._seed}"
-            )
-            message = explain(bad, windows, span[0] if span else None, total=len(found), seed=self._seed, again=again)
+            began = span[0] if span else None
+            message = explain(bad, windows, began, total=len(found), seed=self._seed, again=self._again)
             broken = any(verdict.outcome == "broken" for verdict in bad)
             raise (ObjectiveBroken if broken else ObjectiveNotJudged)(message, bad)
         return found
@@ -160,7 +172,25 @@ def _window(fault: Window | Disturbance) -> Window:
             f"{fault.fault.kind} on {fault.fault.target} never began, so there is no time to judge: use it in a with "
             "block or call begin()"
         )
-    return Window(fault.id, fault.fault.kind, fault.fault.target, fault.began_ns, fault.ended_ns)
+    # An application of a fault that somebody else made need not tell its settings.
+    settings: Mapping[str, Any] = getattr(fault.fault, "settings", {})
+    told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items() if value not in _UNTOLD)
+    return Window(fault.id, fault.fault.kind, fault.fault.target, fault.began_ns, fault.ended_ns, told)
+
+
+def _traced(verdict: Verdict, loads: Sequence[Traffic]) -> Verdict:
+    """With the trace ids of its worst requests, where a load kept what it found unexpected."""
+    if not verdict.worst:
+        return verdict
+    known = {
+        (entry["start"], entry["name"]): str(entry["trace_id"])
+        for load in loads
+        if hasattr(load, "unexpected")
+        for entry in load.unexpected()
+        if entry.get("trace_id")
+    }
+    traces = tuple(known.get((request.start, request.name), "") for request in verdict.worst)
+    return verdict._replace(traces=traces) if any(traces) else verdict
 
 
 def _noted(loads: Sequence[Traffic]) -> list[Mapping[str, Any]]:
