@@ -168,6 +168,7 @@ class Session:
         self.run.events.emit(
             "test.started",
             test=item.nodeid,
+            line=None if item.location[1] is None else item.location[1] + 1,
             suite=next((suite for suite in _SUITES if item.get_closest_marker(suite)), None),
             scenario=scenario is not None,
             claim=scenario.kwargs.get("claim") if scenario else None,
