@@ -73,3 +73,11 @@ class Paced:
         """
         if self.recorder is not None:
             self.recorder.operation(key, status, facts)
+
+    def saw(self, key: str, *, age: float, **facts: Any) -> None:
+        """Note that what was read of ``key`` was ``age`` seconds old: the time since a change that it did not show yet.
+
+        Judged by ``Freshness``. Does nothing under plain Locust.
+        """
+        if self.recorder is not None:
+            self.recorder.operation(key, "seen", {"age": age, **facts})
