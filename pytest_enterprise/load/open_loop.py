@@ -227,12 +227,12 @@ class Journeys:
         self._dispatcher = dispatcher
         self._user = user
         self._intended: int | None = None
-        self._request = user.client.request
-        self._event = user.client.request_event
-        user.client.request = self.request
-        user.client.request_event = self
         user.wait_time = self.wait_time
         user.on_start = partial(dispatcher.enter, user, user.on_start)
+        client = vars(user).get("client")
+        if hasattr(client, "request_event"):  # one of Locust's HTTP sessions
+            self._request, self._event = client.request, client.request_event
+            client.request, client.request_event = self.request, self
 
     def wait_time(self) -> float:
         """In place of the user's own: nothing is left to wait for when it returns."""
@@ -245,17 +245,24 @@ class Journeys:
         self._user.random.seed(f"{self._dispatcher.seed}/{arrival.number}")
         return 0.0
 
+    def intention(self) -> dict[str, int]:
+        """For the context of the request that is sent now; empty for all but the first of a journey."""
+        intended, self._intended = self._intended, None
+        return {} if intended is None else {"intended": intended, "sent": monotonic_ns()}
+
     def request(self, method: str, url: str, **given: Any) -> Any:
-        """FastHttpSession's, which tells the event what it is given as context."""
+        """The session's, with the intention in the context, which the event is told."""
         if self._intended is not None:
-            context = {**(given.get("context") or {}), "intended": self._intended, "sent": monotonic_ns()}
-            given["context"] = context
-            self._intended = None
+            given["context"] = {**(given.get("context") or {}), **self.intention()}
         return self._request(method, url, **given)
 
     def fire(self, **told: Any) -> None:
         """The request event, with the latency from the intended moment."""
-        context = told.get("context") or {}
-        if "intended" in context:
-            told["response_time"] = told["response_time"] + (context["sent"] - context["intended"]) / 1e6
+        if late := waited(told.get("context")):
+            told["response_time"] += late
         self._event.fire(**told)
+
+
+def waited(context: Any) -> float:
+    """Milliseconds from the intended moment to the sending of a request, by its context; 0 where it has none."""
+    return (context["sent"] - context["intended"]) / 1e6 if context and "intended" in context else 0.0
