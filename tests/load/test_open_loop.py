@@ -168,7 +168,7 @@ def test_at_the_limit_of_journeys_the_generator_is_behind(serve, load, locustfil
         traffic.run_for(1)
         assert "limit of 5 journeys at once was met" in traffic.behind
     assert re.search(r"[\d]+ of [\d]+ arrivals had to wait", traffic.behind)
-    assert traffic.arrivals["due"] >= 45
+    assert traffic.arrivals["due"] >= 40
     assert traffic.arrivals["made"] == 5
     assert [r.error for r in traffic.records()] == [UNFINISHED] * 5
     [told] = [e for e in events.read(run.directory) if e["kind"] == "load.behind"]
@@ -216,7 +216,7 @@ class Busy(EnterpriseUser):
 """
     with load(locustfile(text), arrivals=60, host=serve().url) as traffic:
         traffic.run_for(1.5)
-    assert re.search(r"journeys began over 0\.1 s late \(at worst \d", traffic.behind)
+    assert re.search(r"journeys began over 0\.25 s late \(at worst \d", traffic.behind)
     assert traffic.arrivals["late"] > 5
     assert traffic.arrivals["lag"] > 0.1
 
