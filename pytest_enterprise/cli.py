@@ -47,12 +47,13 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    from pytest_enterprise.up import up
+    from pytest_enterprise.up import Web, up
 
     settings = _settings(arguments)
     if arguments.stack:
         settings = settings._replace(stack=arguments.stack)
-    return up(settings, arguments.engines, seconds=arguments.seconds)
+    web = Web(arguments.web, arguments.web_port, arguments.objectives) if arguments.web else None
+    return up(settings, arguments.engines, seconds=arguments.seconds, web=web)
 
 
 def _down(_: argparse.Namespace) -> int:
@@ -112,6 +113,8 @@ def _load(arguments: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from pytest_enterprise.load import command as load_command
+
     parser = argparse.ArgumentParser(
         prog="pytest-enterprise", description="Stacks of real servers, loaded, broken and judged."
     )
@@ -124,6 +127,8 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("stack", nargs="?", help="stack file (.toml or .py); else the setting enterprise_stack")
     up.add_argument("--engines", nargs="*", help="only these and what they need")
     up.add_argument("--seconds", type=float, help="end by itself after so long")
+    up.add_argument("--web", metavar="LOCUSTFILE", help="Locust's web UI beside it: load, charts, faults, objectives")
+    load_command.add_web_arguments(up)
     _add_settings(up)
     up.set_defaults(run=_up)
 
@@ -136,8 +141,6 @@ def _parser() -> argparse.ArgumentParser:
     images.set_defaults(run=_images)
 
     load = commands.add_parser("load", help="load a stack that is up with a locustfile")
-    from pytest_enterprise.load import command as load_command
-
     load_command.add_arguments(load)
     load.set_defaults(run=_load)
 

@@ -33,6 +33,15 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "list": ((list, tuple), "a list of names"),
     "object": ((Mapping,), "an object"),
 }
+_UNITS = {
+    **dict.fromkeys(("after", "delay", "down_for", "gap", "jitter", "off", "offset", "on", "slow_head", "up"), "s"),
+    **dict.fromkeys(("bytes", "memory.more", "size", "truncate"), "bytes"),
+    **dict.fromkeys(("probability", "share"), "0 to 1"),
+    "bandwidth.rate": "kB/s",
+    "clock.rate": "s per s",
+    "cpu.share": "CPUs",
+}
+"""By setting, or by kind and setting where the same word means several things."""
 
 
 class Setting(NamedTuple):
@@ -48,17 +57,18 @@ class Setting(NamedTuple):
     """All that it may be; empty for no such limit."""
     nullable: bool = False
     """May be left empty, which means without limit."""
+    unit: str = ""
 
 
 def settings(kind: str) -> tuple[Setting, ...]:
     """The settings of a kind, but for its target: what it needs first, and last what faults on links have in common."""
     cls = KINDS[kind]
     hints = typing.get_type_hints(cls)
-    found = [_setting(field, hints[field.name]) for field in dataclasses.fields(cls) if field.name != "target"]
+    found = [_setting(kind, field, hints[field.name]) for field in dataclasses.fields(cls) if field.name != "target"]
     return tuple(sorted(found, key=lambda setting: (not setting.required, ("direction", "when").count(setting.name))))
 
 
-def _setting(field: dataclasses.Field[Any], hint: Any) -> Setting:
+def _setting(kind: str, field: dataclasses.Field[Any], hint: Any) -> Setting:
     nullable = isinstance(hint, types.UnionType) and type(None) in typing.get_args(hint)
     if nullable:
         hint = next(part for part in typing.get_args(hint) if part is not type(None))
@@ -71,7 +81,8 @@ def _setting(field: dataclasses.Field[Any], hint: Any) -> Setting:
     if field.default_factory is not dataclasses.MISSING:
         default = field.default_factory()
     required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    return Setting(field.name, names.get(origin, "object"), required, default, choices, nullable)
+    unit = _UNITS.get(f"{kind}.{field.name}", _UNITS.get(field.name, ""))
+    return Setting(field.name, names.get(origin, "object"), required, default, choices, nullable, unit)
 
 
 def check_types(kind: str, given: Mapping[str, Any]) -> None:

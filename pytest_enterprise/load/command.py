@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pytest_enterprise.errors import ConfigurationError
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``load`` takes."""
     parser.add_argument("locustfile", help="the file with the user classes")
-    parser.add_argument("--host", required=True, metavar="URL", help="base URL, as `pytest-enterprise up` prints it")
+    parser.add_argument("--host", metavar="URL", help="base URL; default: that of the stack that is up here")
     parser.add_argument("--users", type=int, metavar="N", help="how many; default: the locustfile's shape, else 1")
     parser.add_argument("--rate", type=float, metavar="R", help="task runs per second and user, for EnterpriseUser")
     parser.add_argument("--spawn-rate", type=float, metavar="R", help="users to start per second; default: all at once")
@@ -28,8 +32,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--option", action="append", default=[], metavar="NAME=VALUE", help="an option that the locustfile declares"
     )
     parser.add_argument("--reports", default="reports", metavar="DIR", help="where the run directory is made")
-    parser.add_argument("--web", action="store_true", help="Locust's web UI on 127.0.0.1 instead")
-    parser.add_argument("--web-port", type=int, default=8089, metavar="PORT")
+    parser.add_argument(
+        "--web", action="store_true", help="Locust's web UI on 127.0.0.1 instead, with charts, faults and objectives"
+    )
+    add_web_arguments(parser)
+
+
+def add_web_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what concerns the web UI alone."""
+    parser.add_argument("--web-port", type=int, default=8089, metavar="PORT", help="default: 8089")
+    parser.add_argument("--objectives", metavar="FILE", help="TOML with the objectives that the web UI judges")
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -39,6 +51,8 @@ def main(arguments: argparse.Namespace) -> int:
     options = _options(arguments)
     checks.installed()
     arguments.locustfile = checks.locustfile(arguments.locustfile)
+    if arguments.host is None:
+        arguments.host = _host_of_stack(arguments.reports)
     arguments.host = checks.host(arguments.host)
     checks.number("users", arguments.users, whole=True)
     for name in ("rate", "spawn_rate", "seconds"):
@@ -61,26 +75,108 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     return options
 
 
+def _host_of_stack(reports: str) -> str:
+    """Where load reaches the stack that is up. Raises ConfigurationError when none is."""
+    from pytest_enterprise.control import client
+
+    os.environ.setdefault(client.REPORTS, reports)
+    control = client.find()
+    hosts = control.get("/")["hosts"] if control else []
+    if not hosts:
+        why = "the stack that is up has no link from load" if control else "no stack is up here"
+        raise ConfigurationError(f"a load needs a host, and {why}; give --host http://127.0.0.1:8000")
+    return str(hosts[0])
+
+
 def _web(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
-    command = [sys.executable, "-m", "locust", "-f", str(arguments.locustfile), "--host", arguments.host]
-    command += ["--web-host", "127.0.0.1", "--web-port", str(arguments.web_port)]
+    from pytest_enterprise.control import client
+    from pytest_enterprise.run import Run
+    from pytest_enterprise.settings import Settings
+
+    os.environ.setdefault(client.REPORTS, arguments.reports)
+    words = ["--host", arguments.host]
     if arguments.users:
-        command += ["--users", str(arguments.users), "--spawn-rate", str(arguments.spawn_rate or arguments.users)]
+        words += ["--users", str(arguments.users), "--spawn-rate", str(arguments.spawn_rate or arguments.users)]
     for name, value in options.items():
-        command += [f"--{name.replace('_', '-')}", str(value)]
+        words += [f"--{name.replace('_', '-')}", str(value)]
+    check_web(arguments.web_port, arguments.objectives)
+    run = None if client.find() else Run(Settings(reports=arguments.reports, seed=arguments.seed))
+    if run:
+        run.write()
+    process = start_web(
+        arguments.locustfile,
+        words,
+        port=arguments.web_port,
+        objectives=arguments.objectives,
+        directory=run.directory if run else None,
+    )
+    print(f"Locust's web UI: {web_url(arguments.web_port)}  (Ctrl-C ends it)", flush=True)  # noqa: T201
+    status = 0
+    try:
+        status = process.wait() and 2
+    except KeyboardInterrupt:
+        pass
+    finally:
+        end_web(process)
+        if run:
+            run.finish(exit_status=status)
+    return status
+
+
+def web_url(port: int) -> str:
+    """Where a person opens the web UI."""
+    return f"http://127.0.0.1:{port}"
+
+
+def check_web(port: int, objectives: str | None) -> None:
+    """Raise ConfigurationError when a web UI cannot be had on that port or with those objectives."""
+    from pytest_enterprise.load.web.objectives import read
+
+    read(objectives)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", arguments.web_port))
-        except OSError as error:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "ports go from 1 to 65535"
             raise ConfigurationError(
-                f"--web-port {arguments.web_port}: {error.strerror}. Give another one, or end what listens there."
+                f"--web-port {port}: {reason}. Give another one, or end what listens there."
             ) from None
-    print(f"Locust's web UI: http://127.0.0.1:{arguments.web_port}  (Ctrl-C ends it)")  # noqa: T201
+
+
+def start_web(
+    locustfile: str | Path,
+    words: Sequence[str],
+    *,
+    port: int,
+    objectives: str | None = None,
+    directory: Path | None = None,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> subprocess.Popen[bytes]:
+    """Locust with its web UI and our page in it, in a process of its own; end it with :func:`end_web`.
+
+    ``words`` are further ones of its command line. Loads are recorded in ``directory``; None: in the run of the stack
+    that is up. ``environment`` comes beside this process's own.
+    """
+    command = [sys.executable, "-m", "pytest_enterprise.load.web", "-f", str(locustfile), *words]
+    command += ["--web-host", "127.0.0.1", "--web-port", str(port)]
+    variables = {**os.environ, **environment}
+    if objectives:
+        variables["PYTEST_ENTERPRISE_OBJECTIVES"] = objectives
+    if directory:
+        variables["PYTEST_ENTERPRISE_RUN_DIRECTORY"] = str(directory)
+    return subprocess.Popen(command, env=variables, start_new_session=True)
+
+
+def end_web(process: subprocess.Popen[bytes]) -> None:
+    """Ask Locust to end, and see that it does."""
+    if process.poll() is None:
+        process.terminate()
     try:
-        return subprocess.run(command, check=False).returncode and 2
-    except KeyboardInterrupt:
-        return 0
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _terminal(arguments: argparse.Namespace, options: dict[str, Any]) -> int:

@@ -24,6 +24,16 @@ def _options(parser: Any) -> None:
 events.init_command_line_parser.add_listener(_options)  # type: ignore[no-untyped-call]
 
 
+def _page(environment: Any, web_ui: Any = None, **_: Any) -> None:
+    if web_ui is not None:  # under plain Locust too
+        from pytest_enterprise.load.web import page
+
+        page.install(environment, web_ui)
+
+
+events.init.add_listener(_page)  # type: ignore[no-untyped-call]
+
+
 @cache
 def _trusting_context() -> gevent.ssl.SSLContext:
     # One for all users: loading the certificates anew for each takes longer than a thousand requests.

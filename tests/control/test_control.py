@@ -25,9 +25,8 @@ def test_it_tells_what_there_is(ask, live):
     assert kinds["latency"]["targets"] == ["load -> files", "load -> files-1", "load -> files-2"]
     assert kinds["kill"]["targets"] == ["files", "files-1", "files-2"]
     delay, _, direction, _ = kinds["latency"]["settings"]
-    assert delay == {
-        "name": "delay", "type": "number", "required": True, "default": None, "choices": [], "nullable": False,
-    }  # fmt: skip
+    assert (delay["name"], delay["type"], delay["unit"]) == ("delay", "number", "s")
+    assert (delay["required"], delay["default"], delay["choices"]) == (True, None, [])
     assert direction["choices"] == ["both", "upstream", "downstream"]
     assert kinds["latency"]["about"].startswith("Delays each chunk by ``delay`` seconds")
     assert "disk_full" not in kinds  # no engine here lies on a disk with faults

@@ -1,0 +1,157 @@
+"""Records each load that is begun in the web UI, as the ``load`` fixture does, and tells the observer of it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gevent
+from locust.runners import MasterRunner
+
+from pytest_enterprise.control import client
+from pytest_enterprise.errors import EnterpriseError
+from pytest_enterprise.events import EventLog
+from pytest_enterprise.load.recorder import Recorder
+
+VARIABLE = "PYTEST_ENTERPRISE_RUN_DIRECTORY"
+"""The run directory into which loads are recorded."""
+_FLUSH = 0.25
+"""Seconds between flushes of the records."""
+
+
+def loop_of(user_classes: list[type]) -> str:
+    """``open``, ``closed`` or ``mixed``: whether users send at their time or wait for the last answer first."""
+    kinds = {"open" if getattr(cls, "open_loop", False) else "closed" for cls in user_classes}
+    return kinds.pop() if len(kinds) == 1 else "mixed" if kinds else "closed"
+
+
+class Recording:
+    """The loads of one web UI, one after the other.
+
+    They go into the run directory that is given, else into that of the stack that is up, else into a temporary one that
+    is removed at the end.
+    """
+
+    def __init__(self, environment: Any, tell: Callable[[dict[str, Any]], Any]) -> None:
+        self._environment = environment
+        self._tell = tell
+        self._recorder: Recorder | None = None
+        self._flusher: Any = None
+        self._temporary = ""
+        self._directory, control = self._place()
+        self._events = EventLog(self._directory) if not self._temporary else None
+        if control and not environment.host:
+            environment.host = control
+        self.id = ""
+        self.began = 0
+        events = environment.events
+        events.test_start.add_listener(self._begin)
+        events.test_stop.add_listener(self._end)
+        events.quitting.add_listener(self._quit)
+
+    def _place(self) -> tuple[Path, str]:
+        """The run directory, and where load reaches the stack that is up (empty without one)."""
+        given = os.environ.get(VARIABLE)
+        try:
+            stack = client.find()
+            about = stack.get("/") if stack else {}
+        except EnterpriseError:
+            about = {}
+        host = next(iter(about.get("hosts", ())), "")
+        if directory := given or about.get("directory"):
+            return Path(directory), host
+        self._temporary = tempfile.mkdtemp(prefix="pytest-enterprise-load-")
+        return Path(self._temporary), host
+
+    @property
+    def distributed(self) -> bool:
+        """Whether the requests are made, and so known, in other processes."""
+        return isinstance(self._environment.runner, MasterRunner)
+
+    def figures(self) -> dict[str, Any]:
+        """What is known without reading the records."""
+        runner = self._environment.runner
+        recorder = self._recorder
+        return {
+            "id": self.id,
+            "state": runner.state,
+            "users": runner.user_count,
+            "requests": recorder.requests if recorder else 0,
+            "failures": recorder.failures if recorder else 0,
+            "loop": loop_of(self._environment.user_classes),
+            "locustfile": self._environment.locustfile or "",
+            "host": self._environment.host or "",
+            "directory": "" if self._temporary else str(self._directory),
+            "distributed": self.distributed,
+        }
+
+    def _begin(self, **_: Any) -> None:
+        if self.distributed:
+            return
+        self._end()
+        stem = Path(self._environment.locustfile or "load").stem.partition(",")[0]
+        folder = self._directory / "load"
+        number = 1
+        while (folder / f"{stem}-{number}.requests").exists():
+            number += 1
+        self.id = f"{stem}-{number}"
+        self._recorder = recorder = Recorder(folder / self.id, secrets.randbits(48))
+        self._environment.enterprise = recorder
+        self._environment.events.request.add_listener(recorder.on_request)
+        self._environment.events.user_error.add_listener(recorder.on_user_error)
+        self.began = time.monotonic_ns()
+        self._flusher = gevent.spawn(self._flush, recorder)
+        self._tell({"do": "load", "id": self.id, "path": str(folder / self.id), "began": self.began})
+        if self._events:
+            self._events.emit(
+                "load.started",
+                load=self.id,
+                test="",
+                locustfile=self._environment.locustfile,
+                users=self._environment.runner.target_user_count,
+                host=self._environment.host,
+                link=None,
+                file=f"load/{self.id}",
+                closed_loop=loop_of(self._environment.user_classes) == "closed",
+            )
+
+    def _flush(self, recorder: Recorder) -> None:
+        while True:
+            gevent.sleep(_FLUSH)
+            recorder.flush()
+
+    def _end(self, **_: Any) -> None:
+        recorder, self._environment.enterprise = getattr(self._environment, "enterprise", None), None
+        if recorder is None:
+            return
+        self._flusher.kill()
+        self._environment.events.request.remove_listener(recorder.on_request)
+        self._environment.events.user_error.remove_listener(recorder.on_user_error)
+        recorder.close()
+        ended = time.monotonic_ns()
+        self._tell({"do": "end", "ended": ended})
+        if self._events:
+            self._events.emit(
+                "load.finished",
+                load=self.id,
+                test="",
+                requests=recorder.requests,
+                failures=recorder.failures,
+                seconds=(ended - self.began) / 1e9,
+                reason="asked",
+                cpu_seconds=time.process_time(),
+                user_errors=dict(recorder.user_errors.most_common(20)),
+            )
+
+    def _quit(self, **_: Any) -> None:
+        self._end()
+        if self._events:
+            self._events.close()
+        if self._temporary:
+            shutil.rmtree(self._temporary, ignore_errors=True)
