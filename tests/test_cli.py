@@ -1,5 +1,6 @@
 """The command line: what each command prints and leaves."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -70,7 +71,9 @@ def test_up_holds_a_stack_until_it_is_interrupted(tmp_path):
         lines.append(line)
         if "Ctrl-C" in line:
             break
-    [address] = [word for line in lines for word in line.split() if word.startswith("http://")]
+    [address] = [line.split()[1] for line in lines if "the fault proxy" in line]
+    [control] = [line.split()[1] for line in lines if line.startswith("control")]
+    assert json.loads((tmp_path / "reports" / "up.json").read_text())["control"] == control
     import urllib.request
 
     with urllib.request.urlopen(address, timeout=5) as answer:
@@ -79,6 +82,7 @@ def test_up_holds_a_stack_until_it_is_interrupted(tmp_path):
     held.send_signal(signal.SIGINT)
     assert held.wait(10) == 0
     assert time.monotonic() - began < 5
+    assert not (tmp_path / "reports" / "up.json").exists()
     held.stdout.close()
     with pytest.raises(OSError):
         urllib.request.urlopen(address, timeout=1)

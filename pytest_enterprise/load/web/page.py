@@ -23,7 +23,7 @@ OBJECTIVES = "PYTEST_ENTERPRISE_OBJECTIVES"
 """The TOML file of the objectives; without it there are defaults."""
 TITLE = "Faults and objectives"
 STATIC = Path(__file__).with_name("static")
-_TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript"}
+_TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
     "frame-ancestors 'self'; base-uri 'none'; form-action 'none'"

@@ -3,8 +3,9 @@
 "use strict";
 const Chart = (() => {
   const NS = "http://www.w3.org/2000/svg";
-  const LEFT = 62, RIGHT = 58, WIDTH = 820, PLOT = WIDTH - LEFT - RIGHT;
-  const ROWS = 3, ROW = 15, TOP = 22 + ROWS * ROW, FOOT = TOP + 170, RATE_TOP = FOOT + 34, RATE_FOOT = RATE_TOP + 84;
+  const LEFT = 62, RIGHT = 58;
+  let WIDTH = 820, PLOT = WIDTH - LEFT - RIGHT;
+  const ROWS = 2, ROW = 15, TOP = 22 + ROWS * ROW, FOOT = TOP + 170, RATE_TOP = FOOT + 34, RATE_FOOT = RATE_TOP + 84;
   const HEIGHT = RATE_FOOT + 36;
 
   function add(parent, name, attributes, text) {
@@ -29,6 +30,8 @@ const Chart = (() => {
 
   /** Replaces what `home` holds by the chart of `seconds` ([number, sent, failed, p50, p95, p99]) from `from` to `to`. */
   function draw(home, seconds, faults, from, to) {
+    WIDTH = Math.max(480, Math.round(home.clientWidth) || 820);
+    PLOT = WIDTH - LEFT - RIGHT;
     const svg = document.createElementNS(NS, "svg");
     svg.setAttribute("class", "ch");
     svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);

@@ -34,10 +34,16 @@ function state(outcome) {
   return make("b", outcome, { class: `state ${OUTCOMES[outcome]}` });
 }
 
+/** What was chosen for a fault, with its units; defaults are left out. */
 function settingsOf(fault) {
-  return Object.entries(fault.settings).filter(([, v]) => v !== null && v !== "" && JSON.stringify(v) !== "{}")
-    .map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`).join(", ");
+  const known = new Map((catalogue?.get(fault.settings.fault ?? fault.fault)?.settings ?? []).map((s) => [s.name, s]));
+  return Object.entries(fault.settings)
+    .filter(([name, v]) => v !== null && v !== "" && !same(v, {}) && !same(v, known.get(name)?.default))
+    .map(([name, v]) => `${name.replaceAll("_", " ")} ${typeof v === "object" ? JSON.stringify(v) : v}${known.get(name)?.unit === "s" ? " s" : ""}`)
+    .join(", ");
 }
+
+const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
 function theme() {
   const dark = localStorage.theme === "dark"
@@ -92,7 +98,7 @@ function show(now) {
   const figures = locust.id && !locust.distributed
     ? `${locust.id}: ${locust.state}, ${count(locust.users)} users, ${count(locust.requests)} requests, ${count(locust.failures)} failed. `
     : locust.distributed ? "Locust's workers make the requests and keep them to themselves: there are no charts and no verdicts here. Run it without --master and --processes for them. "
-    : "No load has begun yet. ";
+    : "";
   $("load").textContent = `${figures}${capital(loops[locust.loop])}.`
     + (now.skipped ? ` ${count(now.skipped)} requests came faster than they could be read and are in no figure below.` : "");
   chart(now);
@@ -106,11 +112,16 @@ const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
 function chart(now) {
   const range = Number($("range").value);
+  $("no-load").hidden = Boolean(load) || now.locust.distributed;
+  $("chart").hidden = !load;
+  if (!load) return;
   const newest = Math.max(0, ...seconds.keys()) + 1;
-  const to = Math.max(10, load ? (now.ended === null ? now.now : Math.max(newest, now.ended)) : 10);
+  const to = Math.max(10, now.ended === null ? now.now : Math.max(newest, now.ended));
   const from = Math.max(0, to - range);
   for (const number of seconds.keys()) if (number < to - 960) seconds.delete(number);
-  Chart.draw($("chart"), [...seconds.values()].sort((a, b) => a[0] - b[0]), load ? now.faults : [], from, to);
+  // A second that goes on has few requests yet, which would look as if the load fell.
+  const whole = [...seconds.values()].filter(([number]) => now.ended !== null || number + 1 <= now.now);
+  Chart.draw($("chart"), whole.sort((a, b) => a[0] - b[0]), now.faults, from, to);
 }
 
 function table(now) {
@@ -149,8 +160,9 @@ function faults(now) {
     [make("span", `${fault.fault} on ${fault.target}`), make("div", settingsOf(fault), { class: "soft" })],
     when(fault.began), fault.ended === null ? "still on" : when(fault.ended), did(fault),
     fault.verdicts.length ? fault.verdicts.map((v) => {
-      const line = make("div", undefined, { title: v.detail });
-      line.append(state(v.outcome), ` ${v.name}${v.value === null ? "" : `: ${v.value}`}`);
+      const line = make("div");
+      line.append(state(v.outcome), ` ${v.name}${v.value === null ? "" : `: ${v.value}`}, ${v.limit}`);
+      if (v.outcome === "not judged") line.append(make("div", v.detail.split("; ")[0], { class: "soft" }));
       return line;
     }) : "no load meanwhile",
   ]));
@@ -162,7 +174,7 @@ const when = (at) => load && at >= 0 ? Chart.time(at) : "before this load";
 function did(fault) {
   if (fault.ended === null) return "told when it ends";
   if (fault.proof === "unproven") return "unproven: the proxy that played it does not tell";
-  const facts = Object.entries(fault.evidence || {}).map(([name, value]) => `${name.replaceAll("_", " ")} ${typeof value === "object" ? JSON.stringify(value) : typeof value === "number" ? count(value) : value}`);
+  const facts = Object.entries(fault.evidence || {}).filter(([, value]) => value !== 0).map(([name, value]) => `${name.replaceAll("_", " ")} ${typeof value === "object" ? JSON.stringify(value) : typeof value === "number" ? count(value) : value}`);
   return fault.acted ? facts.join(", ") || "acted" : "nothing: no traffic met it";
 }
 
@@ -182,9 +194,10 @@ function item(fault) {
   return made;
 }
 
-/** Does what a button is for, once at a time, and tells what came of it. */
+/** Does what a button is for, once at a time, and tells what came of it. The button keeps the focus meanwhile. */
 async function act(button, work) {
-  button.disabled = true;
+  if (button.ariaDisabled === "true") return;
+  button.ariaDisabled = "true";
   fail("", "");
   $("told").textContent = "";
   try {
@@ -192,7 +205,7 @@ async function act(button, work) {
   } catch (error) {
     fail(error.message, "act");
   }
-  button.disabled = false;
+  button.ariaDisabled = null;
   await refresh();
 }
 
