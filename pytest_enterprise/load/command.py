@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pytest_enterprise.errors import ConfigurationError
+from pytest_enterprise.run import VARIABLE
 
 if TYPE_CHECKING:
     from pytest_enterprise.load.generator import Traffic
@@ -111,6 +113,7 @@ def _web(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
         directory=run.directory if run else None,
     )
     print(f"Locust's web UI: {web_url(arguments.web_port)}  (Ctrl-C ends it)", flush=True)  # noqa: T201
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     status = 0
     try:
         status = process.wait() and 2
@@ -163,8 +166,9 @@ def start_web(
     variables = {**os.environ, **environment}
     if objectives:
         variables["PYTEST_ENTERPRISE_OBJECTIVES"] = objectives
+    variables["PYTEST_ENTERPRISE_PARENT"] = str(os.getpid())
     if directory:
-        variables["PYTEST_ENTERPRISE_RUN_DIRECTORY"] = str(directory)
+        variables |= {"PYTEST_ENTERPRISE_RUN_DIRECTORY": str(directory), VARIABLE: directory.name}
     return subprocess.Popen(command, env=variables, start_new_session=True)
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -305,6 +306,21 @@ def test_load_finds_the_stack_that_is_up(hold, tmp_path):
     while not held.state()["why_no_stack"] and time.monotonic() < deadline:
         time.sleep(0.2)
     assert "does not answer" in held.state()["why_no_stack"] or "No stack is up" in held.state()["why_no_stack"]
+
+
+def test_nothing_outlives_a_stack_that_is_killed(hold):
+    """When `up` is killed, Locust and the process that reads its records end by themselves."""
+    held = hold(*UP)
+    held.swarm(2)
+    children = Path(f"/proc/{held.process.pid}/task/{held.process.pid}/children").read_text().split()
+    [locust] = [pid for pid in children if b"load.web" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    [observer] = Path(f"/proc/{locust}/task/{locust}/children").read_text().split()
+    held.process.kill()
+    held.process.wait()
+    deadline = time.monotonic() + 10
+    while (left := [p for p in (locust, observer) if Path(f"/proc/{p}").exists()]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left == []
 
 
 def test_other_sites_can_neither_read_nor_change_anything(hold):

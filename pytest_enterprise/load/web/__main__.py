@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
+import gevent
 from locust import events
 from locust.main import main
 
 from pytest_enterprise.load.web import page
 
+PARENT = "PYTEST_ENTERPRISE_PARENT"
+"""The process without which this one is to end."""
+
+
+def _end_with_parent(environment: Any, **_: Any) -> None:
+    parent = int(os.environ.get(PARENT, 0))
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            gevent.sleep(0.5)
+        environment.events.quitting.fire(environment=environment, reverse=True)
+        os._exit(3)
+
+    if parent:
+        gevent.spawn(watch)
+
+
 if __name__ == "__main__":
     events.init.add_listener(page.install)  # type: ignore[no-untyped-call]
+    events.init.add_listener(_end_with_parent)  # type: ignore[no-untyped-call]
     main()  # type: ignore[no-untyped-call]
