@@ -103,7 +103,7 @@ def test_what_is_kept_is_bounded(writer, follow, monkeypatch):
     assert live.skipped == 4_000
     assert [second[0] for second in live.changed(0)] == list(range(69, 80))
     assert 1_000 <= len(live.between(0, None)) < 1_500
-    assert live.complete_from == BEGAN + 6_499 * S // 100 + S // 100
+    assert live.complete_from == BEGAN + 70 * S
 
 
 @pytest.fixture
