@@ -6,6 +6,7 @@ import contextlib
 import json
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,6 +47,7 @@ def up(
     spec = stack_file.load(Path(settings.stack))
     run = Run(settings)
     run.write()
+    run.events.emit("run.started", run=run.id, seed=run.seed, command=sys.argv)
     live = LiveStack(run, spec)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     status = 0
@@ -69,6 +71,7 @@ def up(
     except KeyboardInterrupt:
         _say("\nending")
     finally:
+        run.events.emit("run.finished", exit_status=status)
         run.finish()
     return status
 

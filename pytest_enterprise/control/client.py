@@ -57,6 +57,13 @@ class Control(NamedTuple):
         ended: dict[str, Any] = self._ask("DELETE", f"/faults/{quote(id, safe='')}", None, _SLOW)
         return ended
 
+    def tell(self, kind: str, fields: dict[str, Any]) -> None:
+        """Let an event of a load, ``load.started`` or ``load.finished``, stand in those of the stack's run.
+
+        Raises Refused, Gone.
+        """
+        self._ask("POST", "/loads", {"kind": kind, **fields}, _QUICK)
+
     def _ask(self, method: str, path: str, document: Any, timeout: float) -> Any:
         body = None if document is None else json.dumps(document).encode()
         headers = {} if body is None else {"Content-Type": guard.JSON}

@@ -1,13 +1,14 @@
 """The control interface over HTTP on loopback, JSON both ways.
 
-====================  ====================================================================
+=====================  ===================================================================
 ``GET /``             the run, its directory, and where load reaches the stack
 ``GET /stack``        engines and links
 ``GET /catalogue``    the kinds of faults that can be begun here, with settings and targets
 ``GET /faults``       every fault so far, those that are on with ``ended`` null
 ``POST /faults``      ``{"fault": "latency", "target": "load -> shop", "settings": {"delay": 0.1}}`` begins one
 ``DELETE /faults/ID``  ends it
-====================  ====================================================================
+``POST /loads``        what a load generator tells of a load, for the run's events
+=====================  ===================================================================
 
 What goes wrong is ``{"error": "..."}``: 400 for what cannot be meant, 403 for who may not ask, 502 for what the stack
 could not do. Times are CLOCK_MONOTONIC in ns.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,8 +26,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from pytest_enterprise.control import guard
-from pytest_enterprise.control.faults import HeldFaults
-from pytest_enterprise.errors import ConfigurationError, EnterpriseError
+from pytest_enterprise.control.faults import TEST, HeldFaults
+from pytest_enterprise.errors import ConfigurationError, EnterpriseError, nearest
 from pytest_enterprise.faults import description
 from pytest_enterprise.http_server import Request, Response, Server
 from pytest_enterprise.live import LiveStack
@@ -43,7 +45,10 @@ class ControlServer:
         self._held = HeldFaults(live)
         self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="control")
         self._server = Server(self._answer)
+        self._lock = threading.Lock()
         self.url = ""
+        self._used = 0.0
+        """When the first fault or load began, by time.monotonic()."""
 
     def listen(self) -> str:
         """Start on a free port of loopback; the base URL."""
@@ -60,6 +65,9 @@ class ControlServer:
         try:
             self._held.close()
         finally:
+            if self._used:
+                seconds = time.monotonic() - self._used
+                self._live.run.events.emit("test.finished", test=TEST, outcome="passed", seconds=round(seconds, 3))
             self._live.portal.call(stop())
             self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -86,11 +94,36 @@ class ControlServer:
         if request.method == "GET":
             return gets.get(request.path), 200
         if request.method == "POST" and request.path == "/faults":
-            return lambda: self._held.begin(_document(request.body)), 201
+            return lambda: self._use(self._held.begin, _document(request.body)), 201
+        if request.method == "POST" and request.path == "/loads":
+            return lambda: self._use(self._note_load, _document(request.body)), 201
         prefix, slash, id = request.path.rpartition("/")
         if request.method == "DELETE" and prefix == "/faults" and slash:
             return lambda: self._held.end(unquote(id)), 200
         return None, 404
+
+    def _use(self, work: Callable[[dict[str, Any]], Any], document: dict[str, Any]) -> Any:
+        """Do it; from the first time on, what happens stands in the run's events as that of one scenario."""
+        with self._lock:
+            if not self._used:
+                self._used = time.monotonic()
+                self._live.run.events.emit("test.started", test=TEST, scenario=True, title="A stack held by hand")
+        return work(document)
+
+    def _note_load(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Emit an event of a load in this process: a report joins loads to the faults of the same one."""
+        kind = document.pop("kind", None)
+        needed = {"load.started": {"load", "file", "closed_loop"}, "load.finished": {"load", "requests", "failures"}}
+        if not isinstance(kind, str) or kind not in needed:
+            raise ConfigurationError(f"kind={kind!r} is no event of a load. {nearest(str(kind), needed)}")
+        if missing := needed[kind] - set(document):
+            raise ConfigurationError(f"{kind} needs {', '.join(sorted(missing))}")
+        reserved = {"t", "at", "pid", "test", "link"}
+        fields = {name: value for name, value in document.items() if name not in reserved}
+        links = {f"http://{link.address}": link.name for link in self._live.running.links.values()}
+        link = {"link": links.get(str(document.get("host")))} if kind == "load.started" else {}
+        self._live.run.events.emit(kind, test=TEST, **fields, **link)
+        return {}
 
     def _about(self) -> dict[str, Any]:
         run = self._live.run

@@ -105,6 +105,7 @@ def _web(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
     run = None if client.find() else Run(Settings(reports=arguments.reports, seed=arguments.seed))
     if run:
         run.write()
+        run.events.emit("run.started", run=run.id, seed=run.seed, command=sys.argv)
     process = start_web(
         arguments.locustfile,
         words,
@@ -122,6 +123,7 @@ def _web(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
     finally:
         end_web(process)
         if run:
+            run.events.emit("run.finished", exit_status=status)
             run.finish(exit_status=status)
     return status
 

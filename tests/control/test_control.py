@@ -111,6 +111,21 @@ def test_contradictions_and_unknown_faults_are_refused(ask):
     assert ask("PUT", "/faults", {})[0] == 404
 
 
+def test_loads_are_told_beside_the_faults(ask, live):
+    """What a load generator tells stands in the run's events, with the link that its traffic takes."""
+    started = {"kind": "load.started", "load": "users-1", "file": "load/users-1", "closed_loop": True}
+    assert ask("POST", "/loads", {**started, "host": live.url("files"), "pid": 1, "test": "x"})[0] == 201
+    told = events.read(live.run.directory)[-1]
+    assert (told["kind"], told["test"], told["link"]) == ("load.started", "up", "load -> files-1")
+    assert told["pid"] != 1
+    for document, sentence in (
+        ({**started, "kind": "run.finished"}, "kind='run.finished' is no event of a load"),
+        ({"kind": "load.finished", "load": "users-1"}, "load.finished needs failures, requests"),
+    ):
+        status, answer = ask("POST", "/loads", document)
+        assert (status, sentence in answer["error"]) == (400, True)
+
+
 @pytest.mark.parametrize(
     ("headers", "sentence"),
     [

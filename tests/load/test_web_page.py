@@ -18,6 +18,7 @@ import pytest
 from pytest_enterprise import events
 from pytest_enterprise.load import records
 from pytest_enterprise.ports import Ports
+from pytest_enterprise.report.model import load_run
 
 EVIL = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 STACK = """
@@ -186,6 +187,9 @@ def test_a_person_loads_breaks_and_mends_the_stack(chromium, hold):
     inside = [request.latency for request in requests if began < request.start < ended]
     assert min(inside) >= 0.15
     assert not (held.folder / "reports" / "up.json").exists()
+    [scenario] = load_run(run).tests
+    assert ([load.id for load in scenario.loads], len(scenario.faults)) == ([load["load"]], 1)
+    assert (scenario.outcome, scenario.answer) == ("passed", "not judged")
 
 
 def test_mistakes_are_told_where_they_were_made(chromium, hold):

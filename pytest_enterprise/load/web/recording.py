@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,10 +26,12 @@ _FLUSH = 0.25
 """Seconds between flushes of the records."""
 
 
-def loop_of(user_classes: list[type]) -> str:
-    """``open``, ``closed`` or ``mixed``: whether users send at their time or wait for the last answer first."""
-    kinds = {"open" if getattr(cls, "open_loop", False) else "closed" for cls in user_classes}
-    return kinds.pop() if len(kinds) == 1 else "mixed" if kinds else "closed"
+def loop_of(environment: Any) -> str:
+    """``open`` when journeys begin at intended moments, ``closed`` when users wait for answers first, or ``mixed``."""
+    if not getattr(environment.parsed_options, "arrivals", ""):
+        return "closed"
+    follow = [any(base.__name__ == "EnterpriseUser" for base in cls.__mro__) for cls in environment.user_classes]
+    return "open" if all(follow) else "mixed"
 
 
 class Recording:
@@ -44,10 +47,11 @@ class Recording:
         self._recorder: Recorder | None = None
         self._flusher: Any = None
         self._temporary = ""
-        self._directory, control = self._place()
-        self._events = EventLog(self._directory) if not self._temporary else None
-        if control and not environment.host:
-            environment.host = control
+        self._control: client.Control | None = None
+        self._directory, host = self._place()
+        self._events = None if self._temporary or self._control else EventLog(self._directory)
+        if host and not environment.host:
+            environment.host = host
         self.id = ""
         self.began = 0
         events = environment.events
@@ -62,9 +66,10 @@ class Recording:
             stack = client.find()
             about = stack.get("/") if stack else {}
         except EnterpriseError:
-            about = {}
+            stack, about = None, {}
         host = next(iter(about.get("hosts", ())), "")
         if directory := given or about.get("directory"):
+            self._control = stack if directory == about.get("directory") else None
             return Path(directory), host
         self._temporary = tempfile.mkdtemp(prefix="pytest-enterprise-load-")
         return Path(self._temporary), host
@@ -84,7 +89,7 @@ class Recording:
             "users": runner.user_count,
             "requests": recorder.requests if recorder else 0,
             "failures": recorder.failures if recorder else 0,
-            "loop": loop_of(self._environment.user_classes),
+            "loop": loop_of(self._environment),
             "locustfile": self._environment.locustfile or "",
             "host": self._environment.host or "",
             "directory": "" if self._temporary else str(self._directory),
@@ -108,18 +113,29 @@ class Recording:
         self.began = time.monotonic_ns()
         self._flusher = gevent.spawn(self._flush, recorder)
         self._tell({"do": "load", "id": self.id, "path": str(folder / self.id), "began": self.began})
-        if self._events:
-            self._events.emit(
-                "load.started",
-                load=self.id,
-                test="",
-                locustfile=self._environment.locustfile,
-                users=self._environment.runner.target_user_count,
-                host=self._environment.host,
-                link=None,
-                file=f"load/{self.id}",
-                closed_loop=loop_of(self._environment.user_classes) == "closed",
-            )
+        self._emit(
+            "load.started",
+            load=self.id,
+            locustfile=self._environment.locustfile,
+            users=self._environment.runner.target_user_count,
+            host=self._environment.host,
+            file=f"load/{self.id}",
+            closed_loop=loop_of(self._environment) == "closed",
+        )
+
+    def _emit(self, kind: str, **fields: Any) -> None:
+        """Into the events of the run; those of a stack that is up are written by the stack, beside its faults."""
+        if self._control:
+            try:
+                self._control.tell(kind, fields)
+            except EnterpriseError as error:
+                print(f"pytest-enterprise: {error}", file=sys.stderr)  # noqa: T201
+        elif self._events:
+            if kind == "load.started":
+                self._events.emit("test.started", test=self.id, scenario=True, title="A load of the web UI")
+            self._events.emit(kind, test=self.id, **fields)
+            if kind == "load.finished":
+                self._events.emit("test.finished", test=self.id, outcome="passed", seconds=fields["seconds"])
 
     def _flush(self, recorder: Recorder) -> None:
         while True:
@@ -136,18 +152,16 @@ class Recording:
         recorder.close()
         ended = time.monotonic_ns()
         self._tell({"do": "end", "ended": ended})
-        if self._events:
-            self._events.emit(
-                "load.finished",
-                load=self.id,
-                test="",
-                requests=recorder.requests,
-                failures=recorder.failures,
-                seconds=(ended - self.began) / 1e9,
-                reason="asked",
-                cpu_seconds=time.process_time(),
-                user_errors=dict(recorder.user_errors.most_common(20)),
-            )
+        self._emit(
+            "load.finished",
+            load=self.id,
+            requests=recorder.requests,
+            failures=recorder.failures,
+            seconds=(ended - self.began) / 1e9,
+            reason="asked",
+            cpu_seconds=time.process_time(),
+            user_errors=dict(recorder.user_errors.most_common(20)),
+        )
 
     def _quit(self, **_: Any) -> None:
         self._end()

@@ -39,8 +39,15 @@ function settingsOf(fault) {
   const known = new Map((catalogue?.get(fault.settings.fault ?? fault.fault)?.settings ?? []).map((s) => [s.name, s]));
   return Object.entries(fault.settings)
     .filter(([name, v]) => v !== null && v !== "" && !same(v, {}) && !same(v, known.get(name)?.default))
-    .map(([name, v]) => `${name.replaceAll("_", " ")} ${typeof v === "object" ? JSON.stringify(v) : v}${known.get(name)?.unit === "s" ? " s" : ""}`)
+    .map(([name, v]) => `${name.replaceAll("_", " ")} ${words(v)}${known.get(name)?.unit === "s" ? " s" : ""}`)
     .join(", ");
+}
+
+/** A value as people read it. */
+function words(value) {
+  if (Array.isArray(value)) return value.map(words).join(", ");
+  if (value && typeof value === "object") return Object.entries(value).map(([name, v]) => `${name} ${words(v)}`).join(", ");
+  return typeof value === "number" ? count(value) : String(value);
 }
 
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
@@ -107,7 +114,7 @@ function show(now) {
   faults(now);
 }
 
-const count = (n) => n.toLocaleString("en");
+const count = (n) => n.toLocaleString("en", { maximumFractionDigits: 6 });
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
 function chart(now) {
@@ -174,7 +181,8 @@ const when = (at) => load && at >= 0 ? Chart.time(at) : "before this load";
 function did(fault) {
   if (fault.ended === null) return "told when it ends";
   if (fault.proof === "unproven") return "unproven: the proxy that played it does not tell";
-  const facts = Object.entries(fault.evidence || {}).filter(([, value]) => value !== 0).map(([name, value]) => `${name.replaceAll("_", " ")} ${typeof value === "object" ? JSON.stringify(value) : typeof value === "number" ? count(value) : value}`);
+  const facts = Object.entries(fault.evidence || {}).filter(([, value]) => value !== 0)
+    .map(([name, value]) => `${name.replaceAll("_", " ")} ${words(value)}`);
   return fault.acted ? facts.join(", ") || "acted" : "nothing: no traffic met it";
 }
 
@@ -252,7 +260,7 @@ function fillForm() {
   const about = $("about");
   about.replaceChildren();
   // Lines of one paragraph are joined; what is in double back quotes is code.
-  const text = kind.about.replace(/([^\n])\n(?=[^\n])/g, "$1 ").replace(/:class:`[^`]*?([^`.]*)`/g, "``$1``");
+  const text = kind.about.replace(/\n(``[^`]+``)\n\s+/g, "\v$1: ").replace(/([^\n])\n(?=[^\n])/g, "$1 ").replaceAll("\v", "\n").replace(/:class:`[^`]*?([^`.]*)`/g, "``$1``");
   text.split(/``(.*?)``/).forEach((part, i) => about.append(i % 2 ? make("code", part) : part));
   const none = kind.on === "nothing";
   $("target").disabled = none;
