@@ -10,28 +10,20 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from pytest_enterprise import stack_file
 from pytest_enterprise.control import client
 from pytest_enterprise.errors import ConfigurationError
 from pytest_enterprise.live import LiveStack
-from pytest_enterprise.load import checks, command
+from pytest_enterprise.load import checks
+from pytest_enterprise.load.web import launch
 from pytest_enterprise.run import Run
 from pytest_enterprise.running import PROXY
 from pytest_enterprise.settings import Settings
 
 
-class Web(NamedTuple):
-    """Locust's web UI beside the stack."""
-
-    locustfile: str
-    port: int
-    objectives: str | None
-
-
 def up(
-    settings: Settings, engines: Sequence[str] | None, *, seconds: float | None = None, web: Web | None = None
+    settings: Settings, engines: Sequence[str] | None, *, seconds: float | None = None, web: launch.Page | None = None
 ) -> int:
     """Start the stack, print where everything is, wait for Ctrl-C or SIGTERM, and clean up.
 
@@ -42,8 +34,9 @@ def up(
         raise ConfigurationError("up: no stack is declared; name a file, or set enterprise_stack in pyproject.toml")
     if web:
         checks.installed()
-        web = web._replace(locustfile=str(checks.locustfile(web.locustfile)))
-        command.check_web(web.port, web.objectives)
+        web = web._replace(locustfile=checks.locustfile(web.locustfile))
+        launch.check_objectives(web.objectives, web.window)
+        launch.check_port(web.port)
     spec = stack_file.load(Path(settings.stack))
     run = Run(settings)
     run.write()
@@ -102,18 +95,12 @@ def _retract(told: Path, run: str) -> None:
             told.unlink()
 
 
-def _start_web(web: Web, live: LiveStack, control: str, ending: contextlib.ExitStack) -> subprocess.Popen[bytes]:
-    process = command.start_web(
-        web.locustfile,
-        (),
-        port=web.port,
-        objectives=web.objectives,
-        directory=live.run.directory,
-        environment={client.VARIABLE: control} if control else {},
-    )
-    ending.callback(command.end_web, process)
-    url = command.web_url(web.port)
-    _say(f"\nweb UI   {url}  begins the load; {url}/enterprise/ has charts, faults and objectives")
+def _start_web(
+    web: launch.Page, live: LiveStack, control: str, ending: contextlib.ExitStack
+) -> subprocess.Popen[bytes]:
+    process = launch.start(web, directory=live.run.directory, environment={client.VARIABLE: control} if control else {})
+    ending.callback(launch.end, process)
+    _say(f"\nweb UI   {web.url}  begins the load; {web.url}/enterprise/ has charts, faults and objectives")
     return process
 
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import signal
-import socket
-import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pytest_enterprise.errors import ConfigurationError
-from pytest_enterprise.run import VARIABLE
+from pytest_enterprise.load.web import launch
 
 if TYPE_CHECKING:
     from pytest_enterprise.load.generator import Traffic
+    from pytest_enterprise.run import Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,17 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--web", action="store_true", help="Locust's web UI on 127.0.0.1 instead, with charts, faults and objectives"
     )
-    add_web_arguments(parser)
-
-
-def add_web_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what concerns the web UI alone."""
-    parser.add_argument("--web-port", type=int, default=8089, metavar="PORT", help="default: 8089")
-    parser.add_argument("--objectives", metavar="FILE", help="TOML with the objectives that the web UI judges")
+    launch.add_arguments(parser)
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Run the load: 0 when it ran, whatever its requests met. Raises ConfigurationError, LoadFailed."""
+    """Run the load: 0 when it ran, whatever its requests met; 1 when one of ``--objectives`` did not hold.
+
+    Raises ConfigurationError, LoadFailed.
+    """
     from pytest_enterprise.load import checks
 
     options = _options(arguments)
@@ -59,6 +55,7 @@ def main(arguments: argparse.Namespace) -> int:
     checks.number("users", arguments.users, whole=True)
     for name in ("rate", "spawn_rate", "seconds"):
         checks.number(name, getattr(arguments, name))
+    launch.check_objectives(arguments.objectives, arguments.window)  # before the load: a mistake then costs nothing
     return _web(arguments, options) if arguments.web else _terminal(arguments, options)
 
 
@@ -101,19 +98,14 @@ def _web(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
         words += ["--users", str(arguments.users), "--spawn-rate", str(arguments.spawn_rate or arguments.users)]
     for name, value in options.items():
         words += [f"--{name.replace('_', '-')}", str(value)]
-    check_web(arguments.web_port, arguments.objectives)
+    launch.check_port(arguments.web_port)
     run = None if client.find() else Run(Settings(reports=arguments.reports, seed=arguments.seed))
     if run:
         run.write()
         run.events.emit("run.started", run=run.id, seed=run.seed, command=sys.argv)
-    process = start_web(
-        arguments.locustfile,
-        words,
-        port=arguments.web_port,
-        objectives=arguments.objectives,
-        directory=run.directory if run else None,
-    )
-    print(f"Locust's web UI: {web_url(arguments.web_port)}  (Ctrl-C ends it)", flush=True)  # noqa: T201
+    page = launch.Page(arguments.locustfile, arguments.web_port, arguments.objectives, arguments.window)
+    process = launch.start(page, words, directory=run.directory if run else None)
+    _say(f"Locust's web UI: {page.url}  (Ctrl-C ends it)")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     status = 0
     try:
@@ -121,68 +113,11 @@ def _web(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
     except KeyboardInterrupt:
         pass
     finally:
-        end_web(process)
+        launch.end(process)
         if run:
             run.events.emit("run.finished", exit_status=status)
             run.finish(exit_status=status)
     return status
-
-
-def web_url(port: int) -> str:
-    """Where a person opens the web UI."""
-    return f"http://127.0.0.1:{port}"
-
-
-def check_web(port: int, objectives: str | None) -> None:
-    """Raise ConfigurationError when a web UI cannot be had on that port or with those objectives."""
-    from pytest_enterprise.load.web.objectives import read
-
-    read(objectives)
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except (OSError, OverflowError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "ports go from 1 to 65535"
-            raise ConfigurationError(
-                f"--web-port {port}: {reason}. Give another one, or end what listens there."
-            ) from None
-
-
-def start_web(
-    locustfile: str | Path,
-    words: Sequence[str],
-    *,
-    port: int,
-    objectives: str | None = None,
-    directory: Path | None = None,
-    environment: Mapping[str, str] = MappingProxyType({}),
-) -> subprocess.Popen[bytes]:
-    """Locust with its web UI and our page in it, in a process of its own; end it with :func:`end_web`.
-
-    ``words`` are further ones of its command line. Loads are recorded in ``directory``; None: in the run of the stack
-    that is up. ``environment`` comes beside this process's own.
-    """
-    command = [sys.executable, "-m", "pytest_enterprise.load.web", "-f", str(locustfile), *words]
-    command += ["--web-host", "127.0.0.1", "--web-port", str(port)]
-    variables = {**os.environ, **environment}
-    if objectives:
-        variables["PYTEST_ENTERPRISE_OBJECTIVES"] = objectives
-    variables["PYTEST_ENTERPRISE_PARENT"] = str(os.getpid())
-    if directory:
-        variables |= {"PYTEST_ENTERPRISE_RUN_DIRECTORY": str(directory), VARIABLE: directory.name}
-    return subprocess.Popen(command, env=variables, start_new_session=True)
-
-
-def end_web(process: subprocess.Popen[bytes]) -> None:
-    """Ask Locust to end, and see that it does."""
-    if process.poll() is None:
-        process.terminate()
-    try:
-        process.wait(15)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _terminal(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
@@ -201,15 +136,35 @@ def _terminal(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
     )
     run.write()
     status = 2
+    judged: list[str] = []
     try:
         with traffic:
             _show_progress(traffic)
-        status = 0
+        status = _judge(arguments.objectives, run, traffic, judged.append) if arguments.objectives else 0
     finally:
         run.finish(exit_status=status)
-    _say("\n".join(table(traffic)))
+    _say("\n".join([*table(traffic), *judged]))
     _say(f"every request: {traffic.path}.requests")
     return status
+
+
+def _judge(names: list[str], run: Run, traffic: Traffic, say: Callable[[str], object]) -> int:
+    """The exit status by the objectives of these names, each of which is said."""
+    from pytest_enterprise.objectives import ObjectiveBroken, Objectives
+    from pytest_enterprise.objectives.message import headline
+
+    again = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    judge = Objectives(run.events.emit, f"load {traffic.id}", seed=run.seed, again=again)
+    message = ""
+    try:
+        judge.check(*names, load=traffic)
+    except ObjectiveBroken as error:
+        message = f"\n{error}"
+    for verdict in judge.verdicts:
+        say(f"{verdict.objective}: {headline(verdict)}")
+    if message:
+        say(message)
+    return 1 if message else 0
 
 
 def _show_progress(traffic: Traffic) -> None:

@@ -28,14 +28,10 @@ kind = "External"
 url = "{url}"
 """
 OBJECTIVES = """
-window = 3
-[[objectives]]
-kind = "availability"
-at_least = 0.99
-[[objectives]]
-kind = "latency"
-percentile = 99
-at_most = 0.1
+[tool.pytest-enterprise.objectives.shop]
+availability = {kind = "Availability", at_least = 0.99, phase = "whole"}
+latency-p99 = {kind = "Latency", percentile = 99, at_most = 0.1, phase = "whole"}
+felt = {kind = "Availability", at_least = 0.99, phase = "during", endpoint = "GET /"}
 """
 
 
@@ -76,7 +72,7 @@ def hold(tmp_path, serve, locustfile):
     started = []
     server = serve()
     (tmp_path / "stack.toml").write_text(STACK.format(url=server.url))
-    (tmp_path / "objectives.toml").write_text(OBJECTIVES)
+    (tmp_path / "pyproject.toml").write_text(OBJECTIVES)
     values = {"port": ports.take(), "users": str(locustfile(rate=40)), "host": server.url}
 
     def run(*words, **variables):
@@ -104,7 +100,7 @@ def hold(tmp_path, serve, locustfile):
 
 
 UP = ("-m", "pytest_enterprise.cli", "up", "stack.toml", "--enterprise-runtime=process", "--web", "{users}")
-UP += ("--web-port={port}", "--objectives=objectives.toml")
+UP += ("--web-port={port}", "--objectives=shop", "--window=3")
 
 
 def visit(chromium, address, **options):
@@ -148,6 +144,8 @@ def test_a_person_loads_breaks_and_mends_the_stack(chromium, hold):
     page.get_by_role("tab", name="Faults and objectives").click()
     frame = page.frame_locator("#enterprise-frame")
     latency = frame.locator("#objectives tr", has_text="latency-p99")
+    felt = frame.locator("#objectives tr", has_text="felt")
+    felt.get_by_text("none was on in the last 3 s").wait_for()
     latency.get_by_text("held").wait_for()
     before = newest(frame, lambda p99: p99 < 0.1)
 
@@ -159,6 +157,7 @@ def test_a_person_loads_breaks_and_mends_the_stack(chromium, hold):
     assert newest(frame, lambda p99: p99 >= 0.2) > before
     assert "latency on load -> shop" in frame.locator("#chart svg").get_attribute("aria-label")
     latency.get_by_text("broken").wait_for()
+    felt.get_by_text(re.compile(r"of \d+ requests failed")).wait_for()
 
     frame.get_by_role("button", name="End latency on load -> shop").click()
     frame.get_by_text("latency on load -> shop has ended.").wait_for()
@@ -270,7 +269,7 @@ def test_plain_locust_without_a_stack(chromium, hold, tmp_path):
     held = hold(
         *("-m", "locust", "-f", "{users}", "--host={host}", "--web-host=127.0.0.1", "--web-port={port}"),
         TMPDIR=str(tmp_path / "tmp"),
-        PYTEST_ENTERPRISE_OBJECTIVES=str(tmp_path / "objectives.toml"),
+        PYTEST_ENTERPRISE_OBJECTIVES="shop",
     )
     held.swarm(5)
     page = visit(chromium, f"{held.url}/enterprise/")

@@ -11,7 +11,7 @@ from pytest_enterprise.load import statistics
 from pytest_enterprise.load.records import RecordWriter, read
 from pytest_enterprise.load.web import objectives, series
 from pytest_enterprise.load.web.series import Series
-from pytest_enterprise.objectives import Availability, Latency, Throughput, Window
+from pytest_enterprise.objectives import Availability, Latency, Recovery, Throughput, Window
 
 S = 1_000_000_000
 BEGAN = 5 * S
@@ -108,7 +108,10 @@ def test_what_is_kept_is_bounded(writer, follow, monkeypatch):
 
 @pytest.fixture
 def judge():
-    limits = (Availability(at_least=0.99, phase="whole"), Latency(percentile=99, at_most=0.1, phase="whole"))
+    limits = (
+        Availability(name="availability", at_least=0.99, phase="whole"),
+        Latency(name="latency-p99", percentile=99, at_most=0.1, phase="whole"),
+    )
     return objectives.Judge(limits, 5.0)
 
 
@@ -138,14 +141,14 @@ def test_verdicts_follow_the_last_seconds_and_stay_with_the_fault(writer, follow
     for number in range(5, 8):
         second(number, 0.2)
     now, during = at(8, slow)
-    assert outcomes(now) == outcomes(during["f-1"]) == ["held", "broken"]
+    assert outcomes(now) == outcomes(verdict for _, verdict in during["f-1"]) == ["held", "broken"]
     ended = slow._replace(ended_ns=BEGAN + 8 * S)
     for number in range(8, 16):
         second(number, 0.01)
     now, during = at(16, ended)
     assert outcomes(now) == ["held", "held"]
-    assert outcomes(during["f-1"]) == ["held", "broken"]
-    assert during["f-1"][1].value == pytest.approx(0.2)
+    assert outcomes(verdict for _, verdict in during["f-1"]) == ["held", "broken"]
+    assert during["f-1"][1][1].value == pytest.approx(0.2)
 
 
 def test_too_few_requests_are_not_judged(writer, follow, judge):
@@ -170,43 +173,48 @@ def test_a_fault_before_the_load_has_no_verdict(writer, follow, judge):
     assert during == {}
 
 
-def test_objectives_are_read_from_toml(tmp_path):
-    path = tmp_path / "objectives.toml"
-    path.write_text(
-        "window = 30\n[[objectives]]\nkind = 'latency'\npercentile = 95\nat_most = 0.25\nendpoint = 'POST /tasks'\n"
-        "[[objectives]]\nkind = 'throughput'\nat_least = 100\n"
+def test_what_is_claimed_of_another_time_is_not_judged_now(writer, follow):
+    """Limits for a fault and for quiet times each wait for theirs; what needs the whole load is left to its end."""
+    limits = (
+        Availability(at_least=0.99, phase="during"),
+        Availability(at_least=0.99, phase="before"),
+        Recovery(within=1.0),
     )
-    assert objectives.read(path) == (
-        (
-            Latency(percentile=95, at_most=0.25, endpoint="POST /tasks", phase="whole"),
-            Throughput(at_least=100, phase="whole"),
-        ),
-        30.0,
-    )
-    assert objectives.read(None)[1] == 60
+    judge = objectives.Judge(limits, 5.0)
+    for step in range(4_000):
+        failed = 4 <= step / 400 < 6
+        writer.add(BEGAN + step * S // 400, 0.01, "GET /", "HTTP 503" if failed else "", 1)
+    writer.flush()
+    live = follow()
+    live.poll()
+    now, _ = judge.judge(live, (), BEGAN + 3 * S)
+    assert outcomes(now) == ["not judged", "held", "not judged"]
+    assert "none was on in the last 5 s" in now[0].detail
+    assert "judged when the load has ended" in now[2].detail
+    judge.clear()
+    now, during = judge.judge(live, [Window("f-1", "cut", "x", BEGAN + 4 * S, BEGAN + 6 * S)], BEGAN + 7 * S)
+    assert outcomes(now) == ["broken", "not judged", "not judged"]
+    assert now[0].value == pytest.approx(0, abs=0.02)
+    assert [limit.name for limit, _ in during["f-1"]] == ["availability-during"]
 
 
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("x = ", "no TOML"),
-        ("limit = 1", "unknown key 'limit'"),
-        ("window = 5", r"write \[\[objectives\]\]"),
-        ("window = 0\n[[objectives]]\nkind='latency'\nat_most=1", "window=0 is not possible"),
-        ("window = 9999\n[[objectives]]\nkind='latency'\nat_most=1", "window=9999 is too long"),
-        ("[[objectives]]\nkind = 'latencey'", "kind='latencey' is unknown. Did you mean 'latency'"),
-        ("[[objectives]]\nkind = 'latency'", r"objectives\[0\]: latency needs at_most"),
-        ("[[objectives]]\nkind = 'latency'\nat_most = 1\nphase = 'during'", "no setting 'phase'"),
-        ("[[objectives]]\nkind = 'availability'\nat_least = 2", "at_least=2 is out of range"),
-        ("[[objectives]]\nkind = 'availability'\nat_least = 0.9\nname = 7", "name=7 is no text"),
-        ("[[objectives]]\nkind='latency'\nat_most=1\n[[objectives]]\nkind='latency'\nat_most=2", "two are named"),
-        ("objectives = [1]", r"kind=None is unknown"),
-    ],
-)
-def test_mistakes_in_the_objectives_are_told(tmp_path, text, sentence):
-    path = tmp_path / "objectives.toml"
-    path.write_text(text)
-    with pytest.raises(ConfigurationError, match=sentence):
-        objectives.read(path)
-    with pytest.raises(ConfigurationError, match="No such file"):
-        objectives.read(tmp_path / "none.toml")
+def test_objectives_are_those_of_the_project(tmp_path):
+    """By the names of groups in pyproject.toml, several too; none: defaults."""
+    (tmp_path / "pyproject.toml").write_text(
+        "[tool.pytest-enterprise.objectives.a]\nquick = {kind = 'Latency', at_most = 0.25}\n"
+        "[tool.pytest-enterprise.objectives.b]\nmany = {kind = 'Throughput', at_least = 100}\n"
+    )
+    assert objectives.read(["a", "b"], tmp_path) == (
+        Latency(name="quick", at_most=0.25),
+        Throughput(name="many", at_least=100),
+    )
+    assert objectives.read([], tmp_path) == objectives.DEFAULT
+    with pytest.raises(ConfigurationError, match="there are no objectives 'c'"):
+        objectives.read(["c"], tmp_path)
+
+
+@pytest.mark.parametrize("window", ["0", "-1", "601", "nan", "x", ""])
+def test_a_window_that_cannot_be_is_refused(window):
+    with pytest.raises(ConfigurationError, match="above 0, up to 600"):
+        objectives.seconds(window)
+    assert objectives.seconds(None) == 60

@@ -9,14 +9,11 @@ import gevent
 from locust import events
 from locust.main import main
 
-from pytest_enterprise.load.web import page
-
-PARENT = "PYTEST_ENTERPRISE_PARENT"
-"""The process without which this one is to end."""
+from pytest_enterprise.load.web import launch, page
 
 
 def _end_with_parent(environment: Any, **_: Any) -> None:
-    parent = int(os.environ.get(PARENT, 0))
+    parent = int(os.environ.get(launch.PARENT, 0))
 
     def watch() -> None:
         while os.getppid() == parent:

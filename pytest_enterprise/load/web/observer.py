@@ -1,7 +1,7 @@
 """The observer: reads a load's records beside Locust, so that charts and verdicts take no time from the users.
 
-``python -m pytest_enterprise.load.web.observer [OBJECTIVES]``: lines of JSON on stdin, one answer each on stdout. It
-ends with its stdin.
+``python -m pytest_enterprise.load.web.observer``: lines of JSON on stdin, one answer each on stdout. It ends with its
+stdin. What it judges by is in the environment; see :mod:`pytest_enterprise.load.web.launch`.
 
 ``{"do": "load", "id": ..., "path": ..., "began": NS}``
     follow another load; ``path`` without suffix.
@@ -23,9 +23,8 @@ from typing import Any
 
 from pytest_enterprise.control import client
 from pytest_enterprise.errors import ConfigurationError, EnterpriseError
-from pytest_enterprise.load.web import objectives
+from pytest_enterprise.load.web import launch, objectives
 from pytest_enterprise.load.web.series import Series
-from pytest_enterprise.objectives.base import Verdict
 from pytest_enterprise.objectives.phases import Window
 
 _LOOK_AGAIN = 2.0
@@ -67,9 +66,9 @@ class Stack:
 class Observer:
     """Answers the commands."""
 
-    def __init__(self, judge: objectives.Judge, *, default: bool) -> None:
+    def __init__(self, judge: objectives.Judge, *, note: str) -> None:
         self._judge = judge
-        self._default = default
+        self._note = note
         self._series: Series | None = None
         self._id = ""
         self._ended: int | None = None
@@ -103,7 +102,7 @@ class Observer:
             for fault in self._stack.faults
         ]
         limits = self._judge.objectives
-        verdicts: dict[str, list[Verdict]] = {}
+        verdicts: objectives.OfFaults = {}
         recent = [limit.verdict(None, "not judged", None, 0, "no load has begun") for limit in limits]
         if series:
             recent, verdicts = self._judge.judge(series, windows, self._ended or now)
@@ -116,7 +115,7 @@ class Observer:
             "skipped": series.skipped if series else 0,
             "seconds": series.changed(since) if series else [],
             "window": self._judge.window,
-            "default_objectives": self._default,
+            "note": self._note,
             "objectives": [objectives.told(o, v) for o, v in zip(limits, recent, strict=True)],
             "faults": [
                 {
@@ -124,9 +123,7 @@ class Observer:
                     "began": (fault["began"] - began) / 1e9,
                     "ended": None if fault["ended"] is None else (fault["ended"] - began) / 1e9,
                     "lasted": ((fault["ended"] or now) - fault["began"]) / 1e9,
-                    "verdicts": [
-                        objectives.told(o, v) for o, v in zip(limits, verdicts.get(fault["id"], ()), strict=False)
-                    ],
+                    "verdicts": [objectives.told(o, v) for o, v in verdicts.get(fault["id"], ())],
                 }
                 for fault in self._stack.faults
             ],
@@ -136,8 +133,14 @@ class Observer:
 
 def main() -> None:
     """Answer until stdin ends."""
-    path = sys.argv[1] if len(sys.argv) > 1 else None
-    observer = Observer(objectives.Judge(*objectives.read(path)), default=path is None)
+    names = [name for name in os.environ.get(launch.OBJECTIVES, "").split(",") if name]
+    why = ""
+    try:
+        window = objectives.seconds(os.environ.get(launch.WINDOW))
+        limits = objectives.read(names, Path.cwd())
+    except ConfigurationError as error:  # plain Locust asked nobody before
+        window, limits, why = objectives.WINDOW, (), str(error)
+    observer = Observer(objectives.Judge(limits, window), note=why or ("" if names else objectives.NOTE))
     rest = b""
     while True:
         if not select.select([0], [], [], 1.0)[0]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -19,8 +18,6 @@ from pytest_enterprise.control import client, guard
 from pytest_enterprise.errors import EnterpriseError
 from pytest_enterprise.load.web.recording import Recording
 
-OBJECTIVES = "PYTEST_ENTERPRISE_OBJECTIVES"
-"""The TOML file of the objectives; without it there are defaults."""
 TITLE = "Faults and objectives"
 STATIC = Path(__file__).with_name("static")
 _TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -33,10 +30,9 @@ _POLICY = (
 class Observer:
     """The observer's process, asked one thing at a time."""
 
-    def __init__(self, objectives: str | None) -> None:
-        command = [sys.executable, "-m", "pytest_enterprise.load.web.observer", *([objectives] if objectives else [])]
+    def __init__(self) -> None:
         self._process = subprocess.Popen(
-            command,
+            (sys.executable, "-m", "pytest_enterprise.load.web.observer"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is not for it: it ends with its stdin
@@ -83,7 +79,7 @@ def install(environment: Any, web_ui: Any = None, **_: Any) -> None:
     """Add the page to Locust's web UI; the listener for Locust's ``init`` event. Does nothing without web UI."""
     if web_ui is None or "enterprise" in web_ui.app.blueprints:
         return
-    observer = Observer(os.environ.get(OBJECTIVES))
+    observer = Observer()
     recording = Recording(environment, observer.tell)
     environment.events.quitting.add_listener(lambda **_: observer.close())
     app = web_ui.app

@@ -19,9 +19,8 @@ from pytest_enterprise.control import client
 from pytest_enterprise.errors import EnterpriseError
 from pytest_enterprise.events import EventLog
 from pytest_enterprise.load.recorder import Recorder
+from pytest_enterprise.load.web import launch
 
-VARIABLE = "PYTEST_ENTERPRISE_RUN_DIRECTORY"
-"""The run directory into which loads are recorded."""
 _FLUSH = 0.25
 """Seconds between flushes of the records."""
 
@@ -30,7 +29,7 @@ def loop_of(environment: Any) -> str:
     """``open`` when journeys begin at intended moments, ``closed`` when users wait for answers first, or ``mixed``."""
     if not getattr(environment.parsed_options, "arrivals", ""):
         return "closed"
-    follow = [any(base.__name__ == "EnterpriseUser" for base in cls.__mro__) for cls in environment.user_classes]
+    follow = [any(base.__name__ == "Paced" for base in cls.__mro__) for cls in environment.user_classes]
     return "open" if all(follow) else "mixed"
 
 
@@ -61,7 +60,7 @@ class Recording:
 
     def _place(self) -> tuple[Path, str]:
         """The run directory, and where load reaches the stack that is up (empty without one)."""
-        given = os.environ.get(VARIABLE)
+        given = os.environ.get(launch.DIRECTORY)
         try:
             stack = client.find()
             about = stack.get("/") if stack else {}

@@ -141,10 +141,9 @@ function table(now) {
 }
 
 function objectives(now) {
-  $("objectives-note").textContent = `Judged from the requests of the last ${now.window} s, and below during each fault.`
-    + (now.default_objectives ? " These are defaults; give your own with --objectives FILE." : "");
+  $("objectives-note").textContent = `Judged from the requests of the last ${now.window} s, and below during each fault. ${now.note}`;
   rows($("objectives").tBodies[0], now.objectives.map((o) => [
-    o.endpoint ? `${o.name} (${o.endpoint})` : o.name, o.limit, [state(o.outcome)], o.value ?? "–", o.detail,
+    [o.name, ...[o.endpoint, o.phase === "whole" ? null : `${o.phase} a fault`].filter(Boolean).map((note) => make("div", note, { class: "soft" }))], o.limit, [state(o.outcome)], o.value ?? "–", o.detail,
   ]));
 }
 
