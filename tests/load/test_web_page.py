@@ -253,7 +253,7 @@ def test_the_page_can_be_read_and_used_by_all(chromium, hold, scheme):
     )
     assert unnamed == []
     end = page.get_by_role("button", name="End latency on load -> shop")
-    for _ in range(12):
+    for _ in range(16):
         page.keyboard.press("Tab")
         if end.evaluate("button => button === document.activeElement"):
             break
@@ -309,6 +309,35 @@ def test_load_finds_the_stack_that_is_up(hold, tmp_path):
     while not held.state()["why_no_stack"] and time.monotonic() < deadline:
         time.sleep(0.2)
     assert "does not answer" in held.state()["why_no_stack"] or "No stack is up" in held.state()["why_no_stack"]
+
+
+def test_loads_are_recorded_one_by_one(hold, locustfile):
+    """With any locustfile and no stack: each load begins its own chart, and the run directory has them all."""
+    locustfile(
+        "from locust import HttpUser, constant, task\n\n"
+        "class Visitor(HttpUser):\n    wait_time = constant(0.02)\n\n"
+        "    @task\n    def visit(self):\n        self.client.get('/')\n"
+    )
+    held = hold("-m", "pytest_enterprise.cli", "load", "{users}", "--web", "--web-port={port}", "--host={host}")
+    told = []
+    for name in ("users-1", "users-2"):
+        held.swarm(2)
+        deadline = time.monotonic() + 10
+        while (state := held.state())["locust"]["requests"] < 50 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert (state["load"], state["locust"]["id"]) == (name, name)
+        assert held.ask("/stop", method="POST")[0] == 200
+        told.append(held.state())
+        assert sum(second[1] for second in told[-1]["seconds"]) == told[-1]["locust"]["requests"] >= 50
+        assert told[-1]["ended"] is not None
+    assert "No stack is up" in told[-1]["why_no_stack"]
+    held.process.terminate()
+    assert held.process.wait(20) == 0
+    run = load_run(held.folder / "reports" / "latest")
+    assert [[load.requests for load in scenario.loads] for scenario in run.tests] == [
+        [state["locust"]["requests"]] for state in told
+    ]
+    assert run.notes == ()
 
 
 def test_nothing_outlives_a_stack_that_is_killed(hold):
