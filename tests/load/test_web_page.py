@@ -334,10 +334,9 @@ def test_loads_are_recorded_one_by_one(hold, locustfile):
     held.process.terminate()
     assert held.process.wait(20) == 0
     run = load_run(held.folder / "reports" / "latest")
-    assert [[load.requests for load in scenario.loads] for scenario in run.tests] == [
-        [state["locust"]["requests"]] for state in told
-    ]
-    assert run.notes == ()
+    loads = [load for scenario in run.tests for load in scenario.loads]
+    assert [load.recorded.requests for load in loads] == [state["locust"]["requests"] for state in told]
+    assert [note for load in loads for note in load.notes] + list(run.notes) == []
 
 
 def test_nothing_outlives_a_stack_that_is_killed(hold):
