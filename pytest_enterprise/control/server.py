@@ -127,7 +127,10 @@ class ControlServer:
 
     def _about(self) -> dict[str, Any]:
         run = self._live.run
-        hosts = [f"http://{link.address}" for link in self._live.running.links.values() if link.client == LOAD]
+        running = self._live.running
+        hosts = [f"http://{link.address}" for link in running.links.values() if link.client == LOAD]
+        if not hosts:  # with no fault proxy between
+            hosts = [f"http://{running.address(link.server)}" for link in running.spec.links if link.client == LOAD]
         return {"run": run.id, "directory": str(run.directory), "seed": run.seed, "hosts": hosts}
 
     def _stack(self) -> dict[str, Any]:

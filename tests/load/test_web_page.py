@@ -30,7 +30,7 @@ url = "{url}"
 OBJECTIVES = """
 [tool.pytest-enterprise.objectives.shop]
 availability = {kind = "Availability", at_least = 0.99, phase = "whole"}
-latency-p99 = {kind = "Latency", percentile = 99, at_most = 0.1, phase = "whole"}
+latency-p99 = {kind = "Latency", percentile = 99, at_most = 0.4, phase = "whole"}
 felt = {kind = "Availability", at_least = 0.99, phase = "during", endpoint = "GET /"}
 """
 
@@ -73,7 +73,7 @@ def hold(tmp_path, serve, locustfile):
     server = serve()
     (tmp_path / "stack.toml").write_text(STACK.format(url=server.url))
     (tmp_path / "pyproject.toml").write_text(OBJECTIVES)
-    values = {"port": ports.take(), "users": str(locustfile(rate=40)), "host": server.url}
+    values = {"port": ports.take(), "users": str(locustfile(rate=20)), "host": server.url}
 
     def run(*words, **variables):
         command = [sys.executable, *(word.format_map(values) for word in words)]
@@ -147,26 +147,26 @@ def test_a_person_loads_breaks_and_mends_the_stack(chromium, hold):
     felt = frame.locator("#objectives tr", has_text="felt")
     felt.get_by_text("none was on in the last 3 s").wait_for()
     latency.get_by_text("held").wait_for()
-    before = newest(frame, lambda p99: p99 < 0.1)
+    before = newest(frame, lambda p99: p99 < 0.4)
 
     frame.get_by_role("combobox", name="Fault").select_option("latency")
-    frame.get_by_label("delay").fill("0.2")
+    frame.get_by_label("delay").fill("0.8")
     frame.get_by_role("button", name="Begin").click()
-    frame.locator("#on li", has_text="latency on load -> shop, delay 0.2 s").wait_for()
+    frame.locator("#on li", has_text="latency on load -> shop, delay 0.8 s").wait_for()
     frame.locator("#chart rect.b").first.wait_for()
-    assert newest(frame, lambda p99: p99 >= 0.2) > before
+    assert newest(frame, lambda p99: p99 >= 0.8) > before
     assert "latency on load -> shop" in frame.locator("#chart svg").get_attribute("aria-label")
     latency.get_by_text("broken").wait_for()
     felt.get_by_text(re.compile(r"of \d+ requests failed")).wait_for()
 
     frame.get_by_role("button", name="End latency on load -> shop").click()
     frame.get_by_text("latency on load -> shop has ended.").wait_for()
-    assert newest(frame, lambda p99: p99 < 0.1) < 0.2
+    assert newest(frame, lambda p99: p99 < 0.4) < 0.8
     latency.get_by_text("held").wait_for()
     told = frame.locator("#history tbody tr")
     assert told.count() == 1
     assert re.search(r"delayed ms [\d,.]+", told.inner_text())
-    assert re.search(r"broken\s+latency-p99: 0\.2", told.inner_text())
+    assert re.search(r"broken\s+latency-p99: 0\.8", told.inner_text())
     bands = frame.locator("#chart rect.b").evaluate_all("all => all.map(one => one.getBoundingClientRect().width)")
     assert len(bands) == 2
     assert all(width > 5 for width in bands)
@@ -180,11 +180,11 @@ def test_a_person_loads_breaks_and_mends_the_stack(chromium, hold):
     found = {event["kind"]: event for event in events.read(run)}
     fault, load = found["fault.ended"], found["load.finished"]
     requests = list(records.read(run / "load" / load["load"]))
-    assert len(requests) == load["requests"] > 500
+    assert len(requests) == load["requests"] > 300
     # Neither beginning nor ending a fault takes no time at all.
-    began, ended = found["fault.began"]["began"] + 300_000_000, fault["ended"] - 300_000_000
+    began, ended = found["fault.began"]["began"] + 300_000_000, fault["ended"] - 900_000_000
     inside = [request.latency for request in requests if began < request.start < ended]
-    assert min(inside) >= 0.15
+    assert min(inside) >= 0.7
     assert not (held.folder / "reports" / "up.json").exists()
     [scenario] = load_run(run).tests
     assert ([load.id for load in scenario.loads], len(scenario.faults)) == ([load["load"]], 1)
