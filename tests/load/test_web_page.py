@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -337,6 +338,30 @@ def test_loads_are_recorded_one_by_one(hold, locustfile):
     loads = [load for scenario in run.tests for load in scenario.loads]
     assert [load.recorded.requests for load in loads] == [state["locust"]["requests"] for state in told]
     assert [note for load in loads for note in load.notes] + list(run.notes) == []
+
+
+def test_a_full_disk_and_a_lost_observer_are_told(chromium, hold, locustfile):
+    """The load goes on; the page says from when on it is not recorded, and who has to be started again."""
+    limited = (
+        "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); "
+        "sys.argv[0] = 'locust'; runpy.run_module('locust', run_name='__main__')"
+    )
+    held = hold("-c", limited, "-f", "{users}", "--host={host}", "--web-host=127.0.0.1", "--web-port={port}")
+    page = visit(chromium, f"{held.url}/enterprise/")
+    held.swarm(20)
+    page.get_by_text("This load is not recorded any more: cannot write").wait_for()
+    before = json.loads(held.ask("/stats/requests")[1])["stats"][-1]["num_requests"]
+    [observer] = Path(f"/proc/{held.process.pid}/task/{held.process.pid}/children").read_text().split()
+    os.kill(int(observer), signal.SIGKILL)
+    page.get_by_role("alert").get_by_text("Start Locust again").wait_for()
+    deadline = time.monotonic() + 10
+    while (now := json.loads(held.ask("/stats/requests")[1])["stats"][-1]["num_requests"]) <= before:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert now > before
+    held.process.terminate()
+    assert held.process.wait(20) in (0, 1)
+    assert "Traceback" not in (held.folder / "log").read_text()
 
 
 def test_nothing_outlives_a_stack_that_is_killed(hold):

@@ -16,7 +16,7 @@ import gevent
 from locust.runners import MasterRunner
 
 from pytest_enterprise.control import client
-from pytest_enterprise.errors import EnterpriseError
+from pytest_enterprise.errors import EnterpriseError, cannot_write
 from pytest_enterprise.events import EventLog
 from pytest_enterprise.load.recorder import Recorder
 from pytest_enterprise.load.web import launch
@@ -53,6 +53,8 @@ class Recording:
             environment.host = host
         self.id = ""
         self.began = 0
+        self.problem = ""
+        """Why the load is not recorded any more; empty while it is."""
         events = environment.events
         events.test_start.add_listener(self._begin)
         events.test_stop.add_listener(self._end)
@@ -93,6 +95,7 @@ class Recording:
             "host": self._environment.host or "",
             "directory": "" if self._temporary else str(self._directory),
             "distributed": self.distributed,
+            "problem": self.problem,
         }
 
     def _begin(self, **_: Any) -> None:
@@ -104,11 +107,10 @@ class Recording:
         number = 1
         while (folder / f"{stem}-{number}.requests").exists():
             number += 1
-        self.id = f"{stem}-{number}"
+        self.id, self.problem = f"{stem}-{number}", ""
         self._recorder = recorder = Recorder(folder / self.id, secrets.randbits(48))
         self._environment.enterprise = recorder
-        self._environment.events.request.add_listener(recorder.on_request)
-        self._environment.events.user_error.add_listener(recorder.on_user_error)
+        self._listen(recorder, on=True)
         self.began = time.monotonic_ns()
         self._flusher = gevent.spawn(self._flush, recorder)
         self._tell({"do": "load", "id": self.id, "path": str(folder / self.id), "began": self.began})
@@ -137,18 +139,28 @@ class Recording:
                 self._events.emit("test.finished", test=self.id, outcome="passed", seconds=fields["seconds"])
 
     def _flush(self, recorder: Recorder) -> None:
-        while True:
-            gevent.sleep(_FLUSH)
-            recorder.flush()
+        try:
+            while True:
+                gevent.sleep(_FLUSH)
+                recorder.flush()
+        except OSError as error:
+            self._listen(recorder, on=False)
+            self.problem = str(cannot_write(self._directory, error))
+            print(f"pytest-enterprise: {self.problem}", file=sys.stderr)  # noqa: T201
+
+    def _listen(self, recorder: Recorder, *, on: bool) -> None:
+        events = self._environment.events
+        for hook, listener in ((events.request, recorder.on_request), (events.user_error, recorder.on_user_error)):
+            (hook.add_listener if on else hook.remove_listener)(listener)
 
     def _end(self, **_: Any) -> None:
         recorder, self._environment.enterprise = getattr(self._environment, "enterprise", None), None
         if recorder is None:
             return
         self._flusher.kill()
-        self._environment.events.request.remove_listener(recorder.on_request)
-        self._environment.events.user_error.remove_listener(recorder.on_user_error)
-        recorder.close()
+        if not self.problem:
+            self._listen(recorder, on=False)
+            recorder.close()
         ended = time.monotonic_ns()
         self._tell({"do": "end", "ended": ended})
         self._emit(

@@ -108,6 +108,8 @@ function show(now) {
     : "";
   $("load").textContent = `${figures}${capital(loops[locust.loop])}.`
     + (now.skipped ? ` ${count(now.skipped)} requests came faster than they could be read and are in no figure below.` : "");
+  $("problem").textContent = locust.problem ? `This load is not recorded any more: ${locust.problem}` : "";
+  $("problem").hidden = !locust.problem;
   chart(now);
   table(now);
   objectives(now);
