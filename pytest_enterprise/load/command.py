@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_enterprise.errors import ConfigurationError
+from pytest_enterprise.load import notation
 from pytest_enterprise.load.web import launch
 
 if TYPE_CHECKING:
@@ -24,8 +25,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``load`` takes."""
     parser.add_argument("locustfile", help="the file with the user classes")
     parser.add_argument("--host", metavar="URL", help="base URL; default: that of the stack that is up here")
-    parser.add_argument("--users", type=int, metavar="N", help="how many; default: the locustfile's shape, else 1")
-    parser.add_argument("--rate", type=float, metavar="R", help="task runs per second and user, for EnterpriseUser")
+    parser.add_argument(
+        "--arrivals",
+        metavar="PATTERN",
+        help=f"an open loop, each arrival of which runs one task: a number per second, {notation.EXAMPLES}, or JSON",
+    )
+    parser.add_argument(
+        "--users",
+        type=int,
+        metavar="N",
+        help="how many; default: the locustfile's shape, else 1. With --arrivals: at most so many at once (5,000)",
+    )
+    parser.add_argument("--rate", type=float, metavar="R", help="task runs per second and user, in a closed loop")
     parser.add_argument("--spawn-rate", type=float, metavar="R", help="users to start per second; default: all at once")
     parser.add_argument("--seconds", type=float, metavar="S", help="end after so long; default: until Ctrl-C")
     parser.add_argument("--seed", type=int, metavar="N", help="the seed of the users' random choices")
@@ -53,6 +64,12 @@ def main(arguments: argparse.Namespace) -> int:
         arguments.host = _host_of_stack(arguments.reports)
     arguments.host = checks.host(arguments.host)
     checks.number("users", arguments.users, whole=True)
+    if arguments.arrivals is not None:
+        arguments.arrivals = notation.arrivals(arguments.arrivals)
+        for name in ("rate", "spawn_rate"):
+            if getattr(arguments, name) is not None:
+                told = name.replace("_", "-")
+                raise ConfigurationError(f"--{told} is for the users of a closed loop; with --arrivals, leave it out")
     for name in ("rate", "spawn_rate", "seconds"):
         checks.number(name, getattr(arguments, name))
     launch.check_objectives(arguments.objectives, arguments.window)  # before the load: a mistake then costs nothing
@@ -94,7 +111,12 @@ def _web(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
 
     os.environ.setdefault(client.REPORTS, arguments.reports)
     words = ["--host", arguments.host]
-    if arguments.users:
+    if arguments.arrivals:
+        words += ["--arrivals", json.dumps(arguments.arrivals.document())]
+        words += ["--arrivals-at-most", str(arguments.users)] if arguments.users else []
+        words += ["--arrivals-seed", str(arguments.seed)] if arguments.seed is not None else []
+        words += ["--users", "1", "--spawn-rate", "1"]
+    elif arguments.users:
         words += ["--users", str(arguments.users), "--spawn-rate", str(arguments.spawn_rate or arguments.users)]
     for name, value in options.items():
         words += [f"--{name.replace('_', '-')}", str(value)]
@@ -128,6 +150,7 @@ def _terminal(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
     run = Run(Settings(reports=arguments.reports, seed=arguments.seed))
     traffic = Load(run, "")(
         arguments.locustfile,
+        arrivals=arguments.arrivals,
         users=arguments.users,
         host=arguments.host,
         spawn_rate=arguments.spawn_rate,
@@ -205,7 +228,17 @@ def table(traffic: Traffic) -> list[str]:
         )
     lines += [f"{count:>8,d} x {name}: {error}" for name, error, count in statistics.errors(requests)[:10]]
     lines += [f"{count:>8,d} x in a task: {error}" for error, count in traffic.user_errors.items()]
-    lines.append("closed loop: a user waits for its answer before it sends again, so a stalled server is asked less")
+    if traffic.closed_loop:
+        lines.append(
+            "closed loop: a user waits for its answer before it sends again, so a stalled server is asked less"
+        )
+        return lines
+    told = traffic.arrivals
+    lines.append(
+        f"open loop: {told.get('made', 0):,} of {told.get('due', 0):,} arrivals made, "
+        f"the latest {told.get('lag', 0) * 1e3:.1f} ms after its moment; latency counts from the intended moment"
+    )
+    lines += [f"GENERATOR BEHIND, do not judge by this load: {traffic.behind}"] if traffic.behind else []
     return lines
 
 

@@ -39,8 +39,9 @@ felt = {kind = "Availability", at_least = 0.99, phase = "during", endpoint = "GE
 class Held:
     """A program that serves a web UI, and where."""
 
-    def __init__(self, process, url, folder):
+    def __init__(self, process, url, folder, server):
         self.process = process
+        self.server = server
         self.url = url
         self.folder = folder
 
@@ -82,7 +83,7 @@ def hold(tmp_path, serve, locustfile):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_ENTERPRISE")}
         process = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log, env={**environment, **variables})
         log.close()
-        held = Held(process, f"http://127.0.0.1:{values['port']}", tmp_path)
+        held = Held(process, f"http://127.0.0.1:{values['port']}", tmp_path, server)
         started.append(process)
         end = time.monotonic() + 30
         while time.monotonic() < end:
@@ -338,6 +339,27 @@ def test_loads_are_recorded_one_by_one(hold, locustfile):
     loads = [load for scenario in run.tests for load in scenario.loads]
     assert [load.recorded.requests for load in loads] == [state["locust"]["requests"] for state in told]
     assert [note for load in loads for note in load.notes] + list(run.notes) == []
+
+
+def test_the_open_loop_is_labelled_and_judged_only_while_it_keeps_up(chromium, hold):
+    """Arrivals are told in words; when journeys that hang use up the limit, nothing is judged any more."""
+    words = ("-m", "pytest_enterprise.cli", "load", "{users}", "--web", "--web-port={port}", "--host={host}")
+    held = hold(*words, "--arrivals=200", "--users=100", "--objectives=shop", "--window=3")
+    held.swarm(1)
+    page = visit(chromium, f"{held.url}/enterprise/")
+    page.locator("#load", has_text="Open loop, constant, 200 per second").wait_for()
+    latency = page.locator("#objectives tr", has_text="latency-p99")
+    latency.get_by_text("held").wait_for()
+    held.server.mode = "hang"
+    page.get_by_text("The generator is behind its arrivals, so nothing is judged").wait_for()
+    latency.get_by_text("not judged").wait_for()
+    latency.get_by_text("generator behind: the limit of 100 journeys at once").wait_for()
+    held.process.terminate()
+    held.process.wait(20)
+    [scenario] = load_run(held.folder / "reports" / "latest").tests
+    assert [load.closed_loop for load in scenario.loads] == [False]
+    told = [e for e in events.read(held.folder / "reports" / "latest") if e["kind"] == "load.finished"]
+    assert "limit of 100" in told[0]["behind"]
 
 
 def test_a_full_disk_and_a_lost_observer_are_told(chromium, hold, locustfile):

@@ -123,7 +123,10 @@ class _Routes:
             state = self._observer.ask(command)
         except EnterpriseError as error:
             return _json({"error": str(error)}, 503)
-        return _json({**state, "locust": self._recording.figures()})
+        figures = self._recording.figures()
+        if figures["behind"]:
+            _judge_nothing(state, figures["behind"])
+        return _json({**state, "locust": figures})
 
     def _stack(self) -> Response:
         def both(control: client.Control) -> Any:
@@ -152,6 +155,12 @@ class _Routes:
             return _json({"error": str(error)}, error.status)
         except EnterpriseError as error:
             return _json({"error": str(error)}, 502)
+
+
+def _judge_nothing(state: dict[str, Any], behind: str) -> None:
+    """Take the verdicts back: a generator that falls behind its arrivals is not what users do."""
+    for verdict in (*state["objectives"], *(v for fault in state["faults"] for v in fault["verdicts"])):
+        verdict |= {"outcome": "not judged", "detail": f"generator behind: {behind}"}
 
 
 def _static(name: str) -> Response:

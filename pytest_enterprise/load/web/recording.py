@@ -16,8 +16,10 @@ import gevent
 from locust.runners import MasterRunner
 
 from pytest_enterprise.control import client
-from pytest_enterprise.errors import EnterpriseError, cannot_write
+from pytest_enterprise.errors import ConfigurationError, EnterpriseError, cannot_write
 from pytest_enterprise.events import EventLog
+from pytest_enterprise.load import notation
+from pytest_enterprise.load.arrivals import Arrivals
 from pytest_enterprise.load.recorder import Recorder
 from pytest_enterprise.load.web import launch
 
@@ -31,6 +33,14 @@ def loop_of(environment: Any) -> str:
         return "closed"
     follow = [any(base.__name__ == "Paced" for base in cls.__mro__) for cls in environment.user_classes]
     return "open" if all(follow) else "mixed"
+
+
+def _pattern(environment: Any) -> Arrivals | None:
+    """The arrivals of an open loop; None for a closed one, and for what Locust will refuse."""
+    try:
+        return notation.arrivals(environment.parsed_options.arrivals)
+    except (AttributeError, ConfigurationError):
+        return None
 
 
 class Recording:
@@ -84,6 +94,7 @@ class Recording:
         """What is known without reading the records."""
         runner = self._environment.runner
         recorder = self._recorder
+        pattern = _pattern(self._environment)
         return {
             "id": self.id,
             "state": runner.state,
@@ -91,12 +102,19 @@ class Recording:
             "requests": recorder.requests if recorder else 0,
             "failures": recorder.failures if recorder else 0,
             "loop": loop_of(self._environment),
+            "arrivals": notation.words(pattern) if pattern else "",
+            "behind": self._arrivals().get("behind", ""),
             "locustfile": self._environment.locustfile or "",
             "host": self._environment.host or "",
             "directory": "" if self._temporary else str(self._directory),
             "distributed": self.distributed,
             "problem": self.problem,
         }
+
+    def _arrivals(self) -> dict[str, Any]:
+        """Of an open loop: how many arrivals were due and made, and why nothing can be judged by them."""
+        dispatcher = getattr(self._environment, "enterprise_dispatcher", None)
+        return dict(dispatcher.figures) if dispatcher else {}
 
     def _begin(self, **_: Any) -> None:
         if self.distributed:
@@ -114,9 +132,11 @@ class Recording:
         self.began = time.monotonic_ns()
         self._flusher = gevent.spawn(self._flush, recorder)
         self._tell({"do": "load", "id": self.id, "path": str(folder / self.id), "began": self.began})
+        pattern = _pattern(self._environment)
         self._emit(
             "load.started",
             load=self.id,
+            arrivals=pattern and pattern.document(),
             locustfile=self._environment.locustfile,
             users=self._environment.runner.target_user_count,
             host=self._environment.host,
@@ -162,6 +182,7 @@ class Recording:
             self._listen(recorder, on=False)
             recorder.close()
         ended = time.monotonic_ns()
+        arrivals = self._arrivals()
         self._tell({"do": "end", "ended": ended})
         self._emit(
             "load.finished",
@@ -172,6 +193,8 @@ class Recording:
             reason="asked",
             cpu_seconds=time.process_time(),
             user_errors=dict(recorder.user_errors.most_common(20)),
+            behind=arrivals.pop("behind", ""),
+            arrivals=arrivals,
         )
 
     def _quit(self, **_: Any) -> None:

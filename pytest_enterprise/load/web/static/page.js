@@ -99,17 +99,21 @@ function show(now) {
   const locust = now.locust;
   const loops = {
     closed: "closed loop: a user waits for its answer before it sends again, so a stalled server is asked less",
-    open: "open loop: requests are sent at their time, whatever the server does",
+    open: `open loop, ${locust.arrivals}: journeys begin at their time, whatever the server does, and latency counts from there`,
     mixed: "closed and open loop: some users wait for their answers before they send again",
   };
   const figures = locust.id && !locust.distributed
-    ? `${locust.id}: ${locust.state}, ${count(locust.users)} users, ${count(locust.requests)} requests, ${count(locust.failures)} failed. `
+    ? `${locust.id}: ${locust.state}, ${count(locust.users)} ${locust.users === 1 ? "user" : "users"}, ${count(locust.requests)} requests, ${count(locust.failures)} failed. `
     : locust.distributed ? "Locust's workers make the requests and keep them to themselves: there are no charts and no verdicts here. Run it without --master and --processes for them. "
     : "";
   $("load").textContent = `${figures}${capital(loops[locust.loop])}.`
     + (now.skipped ? ` ${count(now.skipped)} requests came faster than they could be read and are in no figure below.` : "");
-  $("problem").textContent = locust.problem ? `This load is not recorded any more: ${locust.problem}` : "";
-  $("problem").hidden = !locust.problem;
+  const problems = [
+    locust.problem && `This load is not recorded any more: ${locust.problem}`,
+    locust.behind && `The generator is behind its arrivals, so nothing is judged: ${locust.behind}`,
+  ].filter(Boolean).join(" ");
+  if ($("problem").textContent !== problems) $("problem").textContent = problems;
+  $("problem").hidden = !problems;
   chart(now);
   table(now);
   objectives(now);
