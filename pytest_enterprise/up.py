@@ -59,6 +59,7 @@ def up(
             while ends is None or time.monotonic() < ends:
                 if process and process.poll() is not None:
                     status = process.returncode and 2
+                    _say(f"\nLocust ended with exit status {process.returncode}, as told above; so the stack ends too")
                     break
                 time.sleep(0.1)
     except KeyboardInterrupt:
