@@ -33,6 +33,9 @@ _STOP = 10.0
 class Traffic:
     """One load: begins with ``with`` or :meth:`begin`, is stopped at the end of the block or by :meth:`end`."""
 
+    program = "pytest_enterprise.load.locust_child"
+    """The module that makes the load, in a process of its own."""
+
     def __init__(self, run: Run, test: str, link: str | None, settings: dict[str, Any]) -> None:
         self.settings = settings
         self.started = 0
@@ -63,6 +66,16 @@ class Traffic:
         self.id = ""
 
     @property
+    def stem(self) -> str:
+        """What the identifiers of such loads begin with."""
+        return Path(self.settings["locustfile"]).stem
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What the event of its start tells of it."""
+        return {"locustfile": self.settings["locustfile"], "users": self.settings["users"], "closed_loop": True}
+
+    @property
     def path(self) -> Path:
         """The record files, without suffix."""
         return self._run.directory / "load" / self.id
@@ -81,12 +94,12 @@ class Traffic:
         """Start Locust and its users; returns when they are being spawned. Raises LoadFailed, ConfigurationError."""
         if self._process is not None:
             raise LoadFailed(f"load {self.id} has been begun already; make another one with load(...)")
-        self.id, log = _new_id(self._run, re.sub(r"[^\w-]", "-", Path(self.settings["locustfile"]).stem))
+        self.id, log = _new_id(self._run, re.sub(r"[^\w-]", "-", self.stem))
         receive, send = os.pipe()
         with log:
             try:
                 self._process = subprocess.Popen(
-                    (sys.executable, "-m", "pytest_enterprise.load.locust_child", str(send)),
+                    (sys.executable, "-m", self.program, str(send)),
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,
@@ -108,12 +121,10 @@ class Traffic:
             "load.started",
             load=self.id,
             test=self._test,
-            locustfile=self.settings["locustfile"],
-            users=self.settings["users"],
             host=self.settings["host"],
             link=self._link,
             file=f"load/{self.id}",
-            closed_loop=True,
+            **self.description,
         )
         self._announced = True
         return self
