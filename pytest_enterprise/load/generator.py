@@ -11,10 +11,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from pytest_enterprise.errors import ConfigurationError, LoadFailed, cannot_write
 from pytest_enterprise.load import checks, records
@@ -22,7 +22,12 @@ from pytest_enterprise.load.records import Request
 from pytest_enterprise.run import VARIABLE
 
 if TYPE_CHECKING:
+    from pytest_enterprise.load.arrivals import Arrivals
+    from pytest_enterprise.load.native.request import HttpRequest
+    from pytest_enterprise.load.native.traffic import NativeTraffic
     from pytest_enterprise.run import Run
+
+Kind = TypeVar("Kind", bound="Traffic")
 
 _START = 30.0
 """Seconds for Locust to be imported and the locustfile too."""
@@ -367,8 +372,7 @@ class Load:
         from the run's when None. Raises ConfigurationError.
         """
         checks.installed()
-        default = self._host() if host is None and callable(self._host) else self._host
-        chosen = checks.host(host if host is not None else default if isinstance(default, str) else None)
+        chosen = self._chosen_host(host)
         settings = {
             "locustfile": str(checks.locustfile(self._locustfile if locustfile is None else locustfile, self._root)),
             "users": checks.number("users", users, whole=True),
@@ -383,8 +387,48 @@ class Load:
             json.dumps(settings["options"])
         except TypeError as error:
             raise ConfigurationError(f"options={options!r} cannot be handed over: {error}; give plain values") from None
-        traffic = Traffic(self._run, self._test, self._link_of(chosen) if self._link_of else None, settings)
-        self._made.append(traffic)
+        return self._make(Traffic, settings)
+
+    def http(
+        self,
+        requests: Sequence[HttpRequest],
+        *,
+        arrivals: Arrivals,
+        host: str | None = None,
+        seconds: float | None = None,
+        seed: int | None = None,
+        timeout: float = 10.0,
+        connections: int = 5_000,
+        ca: str | Path | None = None,
+    ) -> NativeTraffic:
+        """An open-loop load by the native engine, checked but not begun.
+
+        ``requests`` are drawn by their weights and sent at the moments of ``arrivals``, over as many connections as
+        that takes, up to ``connections``. A request that has no answer ``timeout`` seconds after its intended moment
+        has failed. ``ca`` is a file of the certificates to trust, for https. ``seconds`` and ``seed`` are as for a
+        locustfile. Raises ConfigurationError.
+        """
+        from pytest_enterprise.load.native import traffic
+
+        settings = traffic.settings(
+            requests,
+            arrivals=arrivals,
+            host=self._chosen_host(host),
+            seconds=seconds,
+            seed=self._draw_seed() if seed is None else seed,
+            timeout=timeout,
+            connections=connections,
+            ca=ca,
+        )
+        return self._make(traffic.NativeTraffic, settings)
+
+    def _chosen_host(self, host: str | None) -> str:
+        default = self._host() if host is None and callable(self._host) else self._host
+        return checks.host(host if host is not None else default if isinstance(default, str) else None)
+
+    def _make(self, kind: type[Kind], settings: dict[str, Any]) -> Kind:
+        link = self._link_of(settings["host"]) if self._link_of else None
+        self._made.append(traffic := kind(self._run, self._test, link, settings))
         return traffic
 
     def _draw_seed(self) -> int:

@@ -1,0 +1,101 @@
+"""The parent's side of a load by the native engine: what ``load.http(...)`` gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pytest_enterprise.errors import ConfigurationError
+from pytest_enterprise.load import checks
+from pytest_enterprise.load.arrivals import Arrivals
+from pytest_enterprise.load.generator import Traffic
+from pytest_enterprise.load.native.request import HttpRequest
+
+CONNECTIONS = 5_000
+"""How many connections a load may have when nothing else is said."""
+
+
+class NativeTraffic(Traffic):
+    """One open-loop load; used as any other. Requests count from their intended times."""
+
+    program = "pytest_enterprise.load.native"
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.behind = 0.0
+        """The largest time between a request's intended moment and its sending, in seconds."""
+        self.late = 0
+        """Requests that were sent late, beyond what the engine promises."""
+        self.connections = 0
+        """Connections that are open."""
+
+    @property
+    def stem(self) -> str:
+        return str(urlsplit(self.settings["host"]).scheme)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        return {
+            "closed_loop": False,
+            "arrivals": _short(self.settings["arrivals"]),
+            "endpoints": [request["name"] for request in self.settings["requests"]],
+        }
+
+    def users(self, count: int, rate: float | None = None) -> None:  # noqa: ARG002
+        """There are none: raises ConfigurationError."""
+        raise ConfigurationError("this load has arrivals and no users; give it a pattern such as Ramp or Step instead")
+
+    def _take(self, event: dict[str, Any]) -> None:
+        if "behind" in event:
+            self.behind, self.late, self.connections = event["behind"], event["late"], event["connections"]
+        super()._take(event)
+
+
+def settings(
+    requests: Sequence[Any],
+    *,
+    arrivals: Arrivals,
+    host: str,
+    seconds: float | None,
+    seed: int,
+    timeout: float,
+    connections: int,
+    ca: str | Path | None,
+) -> dict[str, Any]:
+    """What the engine is asked for, checked. Raises ConfigurationError."""
+    installed()
+    if not isinstance(arrivals, Arrivals):
+        raise ConfigurationError(f"arrivals={arrivals!r} is no pattern; give one such as Poisson(rate=100)")
+    if not requests:
+        raise ConfigurationError('no request is given; write load.http([HttpRequest("GET", "/")], ...)')
+    for request in requests:
+        if not isinstance(request, HttpRequest):
+            raise ConfigurationError(f'{request!r} is no request; write HttpRequest("GET", "/")')
+    if ca is not None and not Path(ca).is_file():
+        raise ConfigurationError(f"ca={str(ca)!r} does not exist; give a file of certificates in PEM")
+    return {
+        "requests": [request.document() for request in requests],
+        "arrivals": arrivals.document(),
+        "host": host,
+        "seconds": checks.number("seconds", seconds),
+        "seed": seed,
+        "timeout": checks.number("timeout", timeout),
+        "connections": checks.number("connections", connections, whole=True),
+        "ca": None if ca is None else str(Path(ca).absolute()),
+    }
+
+
+def installed() -> None:
+    """ConfigurationError when what the engine needs is not installed."""
+    if find_spec("httptools") is None:
+        raise ConfigurationError(
+            "the native engine needs httptools, which is not installed: pip install 'pytest-enterprise[load]'"
+        )
+
+
+def _short(arrivals: Mapping[str, Any]) -> dict[str, Any]:
+    """A trace is told by its length: its moments are in the records."""
+    return {name: len(value) if name == "moments" else value for name, value in arrivals.items()}
