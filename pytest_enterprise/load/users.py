@@ -12,6 +12,8 @@ from geventhttpclient.url import URL
 from locust import FastHttpUser, events
 from locust.user.task import LOCUST_STATE_STOPPING
 
+from pytest_enterprise.load import open_setup
+from pytest_enterprise.load.open_loop import Journeys
 from pytest_enterprise.load.recorder import Recorder
 
 
@@ -35,6 +37,10 @@ class EnterpriseUser(FastHttpUser):
 
     Each user runs ``rate`` tasks per second (less if they take longer), with a phase of its own, so that users spawned
     at once do not send in bursts. Override ``wait_time`` for anything else.
+
+    That is the closed loop. With arrivals (``load(..., arrivals=50)``, ``--arrivals poisson:50``) the same classes and
+    tasks make an open one: each arrival runs one task, by a user of a pool that grows as it must, and ``rate`` and
+    ``wait_time`` mean nothing. Pause within a task by ``time.sleep``: ``self.wait()`` there waits for an arrival.
     """
 
     abstract = True
@@ -57,6 +63,9 @@ class EnterpriseUser(FastHttpUser):
         # geventhttpclient repeats a GET on a new connection up to size + 1 times when the server closes the old one,
         # and reports the last try alone. A user here sees, and records, what happened.
         self.client.client.clientpool.get_client(URL(self.client.base_url or ""))._connection_pool.size = -1  # noqa: SLF001
+        self._journeys = None
+        if dispatcher := open_setup.of(environment):
+            self._journeys = Journeys(dispatcher, self)
         self._period = 1 / (self.option("rate") or self.rate)
         self._due = 0.0
 
@@ -71,6 +80,8 @@ class EnterpriseUser(FastHttpUser):
 
     def on_start(self) -> None:
         """Wait for the user's own phase; call it first (``super().on_start()``) when you override it."""
+        if self._journeys:
+            return
         self._due = time.perf_counter() - self.random.random() * self._period
         self.wait()  # type: ignore[no-untyped-call]
 
