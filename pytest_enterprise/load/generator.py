@@ -430,7 +430,7 @@ class Load:
         self,
         requests: Sequence[HttpRequest],
         *,
-        arrivals: Arrivals,
+        arrivals: Arrivals | float | str,
         host: str | None = None,
         seconds: float | None = None,
         seed: int | None = None,

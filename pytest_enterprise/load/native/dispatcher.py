@@ -18,8 +18,12 @@ QUANTUM = 100_000
 """Nanoseconds between two awakenings at least; arrivals between them are sent together, so far behind their time."""
 BATCH = 64
 """Requests that are sent before answers are read again."""
-LATE = 10_000_000
-"""Nanoseconds behind its intended time from which a request counts as late."""
+LATE = 50_000_000
+"""Nanoseconds behind its intended time from which a request counts as late, by the generator's own fault."""
+FEW = 0.01
+"""The share of arrivals that may be late, or not made at all, before the generator counts as behind."""
+_COUNTED = 1_000_000
+"""Arrivals that were not made are counted up to here."""
 GRACE = 2.0
 """Seconds that requests under way get when the load ends."""
 _SWEEP = 0.01
@@ -42,10 +46,6 @@ class Dispatcher:
         over: Callable[[str], None],
     ) -> None:
         """``over`` is called once with the reason, when the last request has its outcome."""
-        self.behind = 0
-        """The largest time between a request's intended moment and its sending, in ns."""
-        self.late = 0
-        """Requests that were sent :data:`LATE` or more after their moment."""
         self._loop = loop
         self._pool = pool
         self._plans = list(plans)
@@ -56,7 +56,7 @@ class Dispatcher:
         self._random = random
         self._over = over
         self._timers = Timers(loop)
-        self._number = 0
+        self._number = self._missed = self._late = self._lag = 0
         self._start = 0
         self._next = 0
         self._reason = ""
@@ -71,9 +71,42 @@ class Dispatcher:
 
     def stop(self, reason: str) -> None:
         """Send nothing new; give what is under way :data:`GRACE` seconds."""
-        if not self._reason:
-            self._reason = reason
-            self._given_up_at = self._loop.time() + GRACE
+        if self._reason:
+            return
+        self._reason = reason
+        self._given_up_at = self._loop.time() + GRACE
+        if reason not in ("arrivals", "seconds"):
+            late = monotonic_ns() - LATE
+            while self._next <= late and self._missed < _COUNTED:
+                self._missed += 1
+                moment = next(self._moments, None)
+                self._next = late + 1 if moment is None else self._start + int(moment * 1e9)
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """Arrivals that were due and those made, how many late, the worst lag in seconds, and whether it is behind."""
+        return {
+            "due": self._number + self._missed,
+            "made": self._number,
+            "late": self._late,
+            "lag": round(self._lag / 1e9, 6),
+            "behind": self._behind(),
+        }
+
+    def _behind(self) -> str:
+        due = self._number + self._missed
+        if self._pool.crowded:
+            return (
+                f"the limit of {self._pool.limit:,} connections was met: {self._pool.crowded:,} of {due:,} requests "
+                "had to wait for one to be free"
+            )
+        if self._late + self._missed <= max(1, FEW * due):
+            return ""
+        told = f"{self._missed:,} of {due:,} requests were not sent" if self._missed else ""
+        if self._late:
+            told += f"{', ' if told else ''}{self._late:,} of {self._number:,} requests were sent over {LATE / 1e9:g} s"
+            told += f" late (at worst {self._lag / 1e9:.2f} s)"
+        return told
 
     def _advance(self) -> None:
         """Find the next intended moment."""
@@ -97,10 +130,10 @@ class Dispatcher:
             self._timers.at(max(self._next, now + QUANTUM) if self._next > now else now, self._due)
 
     def _send(self, lag: int) -> None:
-        if lag > self.behind:
-            self.behind = lag
+        if lag > self._lag:
+            self._lag = lag
         if lag >= LATE:
-            self.late += 1
+            self._late += 1
         if len(self._plans) == 1:
             plan = self._plans[0]
         else:

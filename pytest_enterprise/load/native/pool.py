@@ -51,7 +51,7 @@ class Pool:
         self.crowded = 0
         """Requests that had to wait for a connection, because ``limit`` of them were in use."""
         self._connect = connect
-        self._limit = limit
+        self.limit = limit
         self._record = writer.add
         self._refilling = False
 
@@ -64,7 +64,7 @@ class Pool:
         """Send a request as soon as there is a connection, which is at once below the limit."""
         if self.idle:
             self.idle.pop().begin(intended, plan, payload)
-        elif self.open < self._limit:
+        elif self.open < self.limit:
             self.open += 1
             self._connect(self).begin(intended, plan, payload)
         elif len(self.waiting) < QUEUE:
@@ -97,7 +97,7 @@ class Pool:
 
     def _refill(self) -> None:
         self._refilling = False
-        for _ in range(min(len(self.waiting), self._limit - self.open)):
+        for _ in range(min(len(self.waiting), self.limit - self.open)):
             self.open += 1
             self._connect(self).begin(*self.waiting.popleft())
 

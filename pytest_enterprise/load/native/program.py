@@ -86,8 +86,7 @@ class Program:
             "failures": self._pool.failures,
             "users": self._pool.under_way,
             "connections": self._pool.open,
-            "behind": self._dispatcher.behind / 1e9,
-            "late": self._dispatcher.late,
+            "arrivals": self._dispatcher.figures,
         }
 
     def _tick(self) -> None:

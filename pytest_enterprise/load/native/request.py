@@ -16,6 +16,10 @@ LARGEST = 64 << 20
 """Bytes of an answer that are taken when no other limit is given."""
 
 
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Expect:
     """What makes an answer a success; anything else is a failure that is recorded with its kind."""
@@ -30,12 +34,12 @@ class Expect:
     """The largest body; at one byte more the connection is closed, so memory stays bounded."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.status, int):
-            object.__setattr__(self, "status", (self.status,))
-        for status in self.status if isinstance(self.status, Sequence) else (self.status,):
-            if isinstance(status, bool) or not isinstance(status, int) or not 100 <= status <= 599:
+        statuses = self.status if isinstance(self.status, Sequence) else (self.status,)
+        object.__setattr__(self, "status", tuple(statuses))
+        for status in statuses:
+            if not _whole(status) or not 100 <= status <= 599:
                 raise ConfigurationError(f"expect: status={status!r} is none of HTTP; give numbers from 100 to 599")
-        if isinstance(self.max_bytes, bool) or not isinstance(self.max_bytes, int) or self.max_bytes < 0:
+        if not _whole(self.max_bytes) or self.max_bytes < 0:
             raise ConfigurationError(f"expect: max_bytes={self.max_bytes!r} is out of range; give a whole number")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pytest_enterprise.errors import ConfigurationError
-from pytest_enterprise.load import checks
+from pytest_enterprise.load import checks, notation
 from pytest_enterprise.load.arrivals import Arrivals
 from pytest_enterprise.load.generator import Traffic
 from pytest_enterprise.load.native.request import HttpRequest
@@ -25,10 +25,6 @@ class NativeTraffic(Traffic):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.behind = 0.0
-        """The largest time between a request's intended moment and its sending, in seconds."""
-        self.late = 0
-        """Requests that were sent late, beyond what the engine promises."""
         self.connections = 0
         """Connections that are open."""
 
@@ -39,25 +35,19 @@ class NativeTraffic(Traffic):
     @property
     def description(self) -> dict[str, Any]:
         return {
-            "closed_loop": False,
             "arrivals": _short(self.settings["arrivals"]),
             "endpoints": [request["name"] for request in self.settings["requests"]],
         }
 
-    def users(self, count: int, rate: float | None = None) -> None:  # noqa: ARG002
-        """There are none: raises ConfigurationError."""
-        raise ConfigurationError("this load has arrivals and no users; give it a pattern such as Ramp or Step instead")
-
     def _take(self, event: dict[str, Any]) -> None:
-        if "behind" in event:
-            self.behind, self.late, self.connections = event["behind"], event["late"], event["connections"]
+        self.connections = event.get("connections", self.connections)
         super()._take(event)
 
 
 def settings(
     requests: Sequence[Any],
     *,
-    arrivals: Arrivals,
+    arrivals: Arrivals | float | str,
     host: str,
     seconds: float | None,
     seed: int,
@@ -67,8 +57,6 @@ def settings(
 ) -> dict[str, Any]:
     """What the engine is asked for, checked. Raises ConfigurationError."""
     installed()
-    if not isinstance(arrivals, Arrivals):
-        raise ConfigurationError(f"arrivals={arrivals!r} is no pattern; give one such as Poisson(rate=100)")
     if not requests:
         raise ConfigurationError('no request is given; write load.http([HttpRequest("GET", "/")], ...)')
     for request in requests:
@@ -78,7 +66,7 @@ def settings(
         raise ConfigurationError(f"ca={str(ca)!r} does not exist; give a file of certificates in PEM")
     return {
         "requests": [request.document() for request in requests],
-        "arrivals": arrivals.document(),
+        "arrivals": notation.arrivals(arrivals).document(),
         "host": host,
         "seconds": checks.number("seconds", seconds),
         "seed": seed,
