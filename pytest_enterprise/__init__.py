@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytest_enterprise.engines.prometheus import Prometheus
     from pytest_enterprise.engines.service import Service
     from pytest_enterprise.load.arrivals import Constant, Poisson, Ramp, Spike, Step, Trace
+    from pytest_enterprise.load.native.request import Expect, HttpRequest
     from pytest_enterprise.objectives import Availability, Fact, Latency, Recovery, Refusals, Throughput
     from pytest_enterprise.stack import Link, Stack
 
@@ -29,8 +30,10 @@ _HOME = {
     "Discovery": "pytest_enterprise.engines.discovery",
     "Envoy": "pytest_enterprise.engines.envoy",
     "Etcd": "pytest_enterprise.engines.etcd",
+    "Expect": "pytest_enterprise.load.native.request",
     "External": "pytest_enterprise.engines.external",
     "Fact": "pytest_enterprise.objectives",
+    "HttpRequest": "pytest_enterprise.load.native.request",
     "Latency": "pytest_enterprise.objectives",
     "Link": "pytest_enterprise.stack",
     "Poisson": "pytest_enterprise.load.arrivals",
@@ -54,8 +57,10 @@ __all__ = [
     "Discovery",
     "Envoy",
     "Etcd",
+    "Expect",
     "External",
     "Fact",
+    "HttpRequest",
     "Latency",
     "Link",
     "Poisson",

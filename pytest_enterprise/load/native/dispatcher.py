@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
@@ -26,6 +27,8 @@ _COUNTED = 1_000_000
 """Arrivals that were not made are counted up to here."""
 GRACE = 2.0
 """Seconds that requests under way get when the load ends."""
+_CATCHING_UP = 1_000_000
+"""Nanoseconds of lag from which answers are read before each new connection: it may turn out not to be needed."""
 _SWEEP = 0.01
 """Seconds between two looks at the time limit."""
 
@@ -48,10 +51,11 @@ class Dispatcher:
         """``over`` is called once with the reason, when the last request has its outcome."""
         self._loop = loop
         self._pool = pool
-        self._plans = list(plans)
+        self._plans = plans
+        self._only = plans[0] if len(plans) == 1 else None
         self._weights = list(accumulate(plan.weight for plan in plans))
         self._moments = moments
-        self._seconds = seconds
+        self._seconds = math.inf if seconds is None else seconds
         self._timeout = int(timeout * 1e9)
         self._random = random
         self._over = over
@@ -65,8 +69,8 @@ class Dispatcher:
     def start(self, at: int) -> None:
         """Send from that moment on (ns)."""
         self._start = at
-        self._advance()
-        self._due()
+        if self._advance():
+            self._due()
         self._loop.call_later(_SWEEP, self._sweep)
 
     def stop(self, reason: str) -> None:
@@ -108,39 +112,41 @@ class Dispatcher:
             told += f" late (at worst {self._lag / 1e9:.2f} s)"
         return told
 
-    def _advance(self) -> None:
-        """Find the next intended moment."""
+    def _advance(self) -> bool:
+        """Find the next intended moment; False when there is none."""
         moment = next(self._moments, None)
         if moment is None:
             self.stop("arrivals")
-        elif self._seconds is not None and moment >= self._seconds:
+        elif moment >= self._seconds:
             self.stop("seconds")
         else:
             self._next = self._start + int(moment * 1e9)
+            return True
+        return False
 
     def _due(self) -> None:
         now = monotonic_ns()
         for _ in range(BATCH):
-            if self._reason or self._next > now:
+            intended = self._next
+            if intended > now or self._reason:
                 break
-            self._send(now - self._next)
-            self._advance()
+            lag = now - intended
+            if lag > self._lag:
+                self._lag = lag
+            if lag >= LATE:
+                self._late += 1
+            new = not self._pool.idle
+            plan = self._only or self._draw()
+            self._pool.submit(intended, plan, plan.fixed or plan.render(self._random, self._number))
+            self._number += 1
+            if not self._advance() or (new and lag > _CATCHING_UP):
+                break
             now = monotonic_ns()
         if not self._reason:
             self._timers.at(max(self._next, now + QUANTUM) if self._next > now else now, self._due)
 
-    def _send(self, lag: int) -> None:
-        if lag > self._lag:
-            self._lag = lag
-        if lag >= LATE:
-            self._late += 1
-        if len(self._plans) == 1:
-            plan = self._plans[0]
-        else:
-            plan = self._plans[bisect(self._weights, self._random.random() * self._weights[-1])]
-        payload = plan.fixed or plan.render(self._random, self._number)
-        self._number += 1
-        self._pool.submit(self._next, plan, payload)
+    def _draw(self) -> Any:
+        return self._plans[bisect(self._weights, self._random.random() * self._weights[-1])]
 
     def _sweep(self) -> None:
         """Give up what took too long, and end when all is done."""

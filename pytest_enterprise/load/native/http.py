@@ -24,6 +24,17 @@ _KNOWN_HEADS = 512
 """Heads that are remembered; a server that writes a new one each time is not remembered for ever."""
 
 
+class Outcomes(dict[int, str]):
+    """The kind of failure that each status is; empty for success."""
+
+    def __init__(self, expect: Expect) -> None:
+        self._expect = expect
+
+    def __missing__(self, status: int) -> str:
+        found = self[status] = outcome.of_status(self._expect, status)
+        return found
+
+
 class Plan:
     """One kind of request, compiled for a server."""
 
@@ -33,8 +44,7 @@ class Plan:
         self.bodiless = request.method == "HEAD"
         self.check = None if self.bodiless else outcome.of_body(request.expect)
         self.max_bytes = request.expect.max_bytes
-        self._expect: Expect = request.expect
-        self._outcomes: dict[int, str] = {}
+        self.outcomes = Outcomes(request.expect)
         self._body = Template(request.text)
         headers = {"Host": base.netloc.rpartition("@")[2], "User-Agent": "pytest-enterprise", "Accept": "*/*"}
         if request.json is not None:
@@ -58,13 +68,6 @@ class Plan:
             return head + b"\r\n"
         body = self._body.render(random, number)
         return b"%sContent-Length: %d\r\n\r\n%s" % (head, len(body), body)
-
-    def of_status(self, status: int) -> str:
-        """The kind of failure that a status is; empty for success."""
-        known = self._outcomes.get(status)
-        if known is None:
-            known = self._outcomes[status] = outcome.of_status(self._expect, status)
-        return known
 
 
 class HttpConnection(Connection):
@@ -93,7 +96,7 @@ class HttpConnection(Connection):
             body = self._buffer.find(b"\r\n\r\n", 0, size) + 4
             known = self._heads.get(bytes(self.pool.view[:body]))
             if known is not None and known[1] == size - body <= plan.max_bytes:
-                error = plan.of_status(known[0])
+                error = plan.outcomes[known[0]]
                 if not error and plan.check is not None:
                     error = plan.check(bytes(self.pool.view[body:size]))
                 self.finish(error, known[1])
@@ -121,7 +124,7 @@ class HttpConnection(Connection):
     def _answered(self, whole: bytes) -> None:
         plan, status, size = self.plan, self._status, self._size
         reuse = self._framed and self._kept_alive
-        error = plan.of_status(status)
+        error = plan.outcomes[status]
         if not error and plan.check is not None:
             error = plan.check(bytes(self._kept))
         if reuse and not plan.bodiless:

@@ -52,7 +52,7 @@ class Pool:
         """Requests that had to wait for a connection, because ``limit`` of them were in use."""
         self._connect = connect
         self.limit = limit
-        self._record = writer.add
+        self.write = writer.add
         self._refilling = False
 
     @property
@@ -78,14 +78,7 @@ class Pool:
         """Note an outcome, now."""
         if error:
             self.failures += 1
-        self._record(intended, (monotonic_ns() - intended) / 1e9, name, error, size)
-
-    def free(self, connection: Any) -> None:
-        """The connection can take another request."""
-        if self.waiting:
-            connection.begin(*self.waiting.popleft())
-        else:
-            self.idle.append(connection)
+        self.write(intended, (monotonic_ns() - intended) / 1e9, name, error, size)
 
     def lost(self) -> None:
         """A connection has ended."""
