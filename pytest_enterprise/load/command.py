@@ -1,4 +1,4 @@
-"""``pytest-enterprise load``: a locustfile against a host, in the terminal or with Locust's web UI."""
+"""``pytest-enterprise load``: a locustfile or requests against a host, in the terminal or with Locust's web UI."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import json
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pytest_enterprise.errors import ConfigurationError
 from pytest_enterprise.load import notation
+from pytest_enterprise.load.native import command as native
 
 if TYPE_CHECKING:
-    from pytest_enterprise.load.generator import Traffic
+    from pytest_enterprise.load.generator import Load, Traffic
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``load`` takes."""
-    parser.add_argument("locustfile", help="the file with the user classes")
+    parser.add_argument("locustfile", nargs="?", help="the file with the user classes")
     parser.add_argument("--host", required=True, metavar="URL", help="base URL, as `pytest-enterprise up` prints it")
     parser.add_argument(
         "--arrivals",
@@ -41,12 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reports", default="reports", metavar="DIR", help="where the run directory is made")
     parser.add_argument("--web", action="store_true", help="Locust's web UI on 127.0.0.1 instead")
     parser.add_argument("--web-port", type=int, default=8089, metavar="PORT")
+    native.add_arguments(parser)
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the load: 0 when it ran, whatever its requests met. Raises ConfigurationError, LoadFailed."""
     from pytest_enterprise.load import checks
 
+    if native.asked(arguments):
+        return _terminal(arguments, native.checked(arguments))
     options = _options(arguments)
     checks.installed()
     arguments.locustfile = checks.locustfile(arguments.locustfile)
@@ -60,7 +65,21 @@ def main(arguments: argparse.Namespace) -> int:
                 raise ConfigurationError(f"--{told} is for the users of a closed loop; with --arrivals, leave it out")
     for name in ("rate", "spawn_rate", "seconds"):
         checks.number(name, getattr(arguments, name))
-    return _web(arguments, options) if arguments.web else _terminal(arguments, options)
+    if arguments.web:
+        return _web(arguments, options)
+
+    def make(load: Load) -> Traffic:
+        return load(
+            arguments.locustfile,
+            arrivals=arguments.arrivals,
+            users=arguments.users,
+            host=arguments.host,
+            spawn_rate=arguments.spawn_rate,
+            seconds=arguments.seconds,
+            options=options,
+        )
+
+    return _terminal(arguments, make)
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -105,21 +124,13 @@ def _web(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
         return 0
 
 
-def _terminal(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
+def _terminal(arguments: argparse.Namespace, make: Callable[[Load], Traffic]) -> int:
     from pytest_enterprise.load.generator import Load
     from pytest_enterprise.run import Run
     from pytest_enterprise.settings import Settings
 
     run = Run(Settings(reports=arguments.reports, seed=arguments.seed))
-    traffic = Load(run, "")(
-        arguments.locustfile,
-        arrivals=arguments.arrivals,
-        users=arguments.users,
-        host=arguments.host,
-        spawn_rate=arguments.spawn_rate,
-        seconds=arguments.seconds,
-        options=options,
-    )
+    traffic = make(Load(run, ""))
     run.write()
     status = 2
     try:
