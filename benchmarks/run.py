@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from load import measure as measure_load
+from native import measure as measure_native
 from proxy import measure as measure_proxy
 from proxy_accuracy import measure as measure_accuracy
 from proxy_connections import measure as measure_connections
@@ -120,6 +121,7 @@ def main() -> None:
         "idle": idle,
         "stack": stack,
         "load": measure_load,
+        "native load": measure_native,
         "proxy": measure_proxy,
         "proxy accuracy": measure_accuracy,
         "proxy connections": measure_connections,
