@@ -60,7 +60,7 @@ class Traffic:
         self.arrivals: dict[str, Any] = {}
         """Of an open loop: arrivals that were ``due``, ``made``, and made ``late``; the worst ``lag`` in seconds."""
         self.behind = ""
-        """Why an open loop did not keep to its arrivals, so that nothing can be judged by it; empty when it did."""
+        """Why nothing can be judged by an open loop, which has not kept to its arrivals so far; empty when it has."""
         self._run = run
         self._test = test
         self._link = link
@@ -200,7 +200,16 @@ class Traffic:
 
     def operations(self) -> list[dict[str, Any]]:
         """What users noted with ``self.acknowledged(...)``: ``t``, ``key``, ``status`` and what else they gave."""
-        path = self.path.with_suffix(".operations.jsonl")
+        return self._lines(".operations.jsonl")
+
+    def unexpected(self) -> list[dict[str, Any]]:
+        """Of each failed request: ``start``, ``name``, ``error`` and, where there was an answer, its ``status``,
+        ``size``, ``sha256`` (of its first MiB) and ``trace_id``. After 10,000 only the number ``left_out`` is told.
+        """
+        return self._lines(".unexpected.jsonl")
+
+    def _lines(self, suffix: str) -> list[dict[str, Any]]:
+        path = self.path.with_suffix(suffix)
         if not path.exists():
             return []
         with path.open(encoding="utf-8") as file:
@@ -249,11 +258,8 @@ class Traffic:
                     self._error = f"load {self.id} ended although nobody had asked for it ({self._reason})"
 
     def _take_arrivals(self, figures: dict[str, Any]) -> None:
-        first = not self.behind
         self.behind = str(figures.pop("behind", ""))
         self.arrivals = figures
-        if self.behind and first:
-            self._run.events.emit("load.behind", load=self.id, test=self._test, reason=self.behind)
 
     def _check(self) -> None:
         if self._process is None:
@@ -312,6 +318,8 @@ class Traffic:
         if self._listener:
             self._listener.join(5)
         self.stopped = self.stopped or time.monotonic_ns()
+        if self._announced and self.behind:
+            self._run.events.emit("load.behind", load=self.id, test=self._test, reason=self.behind)
         if self._announced:
             self._run.events.emit(
                 "load.finished",

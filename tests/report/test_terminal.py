@@ -17,6 +17,7 @@ def test_summary(demo):
     assert "✗ broken       database-cut" in text
     assert "– no scenario  point-in-time-recovery" in text
     assert "1 of 4 scenarios broke" in text
+    assert "test_database_cut_for_3_s (closed loop)" in text
     assert any(str(demo) in line for line in lines)
 
 
