@@ -1,4 +1,4 @@
-"""``pytest-enterprise load``: a locustfile against a host, in the terminal or with Locust's web UI."""
+"""``pytest-enterprise load``: a locustfile or requests against a host, in the terminal or with Locust's web UI."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_enterprise.errors import ConfigurationError
 from pytest_enterprise.load import notation
+from pytest_enterprise.load.native import command as native
 from pytest_enterprise.load.web import launch
 
 if TYPE_CHECKING:
-    from pytest_enterprise.load.generator import Traffic
+    from pytest_enterprise.load.generator import Load, Traffic
     from pytest_enterprise.run import Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``load`` takes."""
-    parser.add_argument("locustfile", help="the file with the user classes")
+    parser.add_argument("locustfile", nargs="?", help="the file with the user classes")
     parser.add_argument("--host", metavar="URL", help="base URL; default: that of the stack that is up here")
     parser.add_argument(
         "--arrivals",
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--web", action="store_true", help="Locust's web UI on 127.0.0.1 instead, with charts, faults and objectives"
     )
     launch.add_arguments(parser)
+    native.add_arguments(parser)
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -57,12 +59,13 @@ def main(arguments: argparse.Namespace) -> int:
     """
     from pytest_enterprise.load import checks
 
+    launch.check_objectives(arguments.objectives, arguments.window)  # before the load: a mistake then costs nothing
+    arguments.host = checks.host(arguments.host or _host_of_stack(arguments.reports))
+    if native.asked(arguments):
+        return _terminal(arguments, native.checked(arguments))
     options = _options(arguments)
     checks.installed()
     arguments.locustfile = checks.locustfile(arguments.locustfile)
-    if arguments.host is None:
-        arguments.host = _host_of_stack(arguments.reports)
-    arguments.host = checks.host(arguments.host)
     checks.number("users", arguments.users, whole=True)
     if arguments.arrivals is not None:
         arguments.arrivals = notation.arrivals(arguments.arrivals)
@@ -72,8 +75,21 @@ def main(arguments: argparse.Namespace) -> int:
                 raise ConfigurationError(f"--{told} is for the users of a closed loop; with --arrivals, leave it out")
     for name in ("rate", "spawn_rate", "seconds"):
         checks.number(name, getattr(arguments, name))
-    launch.check_objectives(arguments.objectives, arguments.window)  # before the load: a mistake then costs nothing
-    return _web(arguments, options) if arguments.web else _terminal(arguments, options)
+    if arguments.web:
+        return _web(arguments, options)
+
+    def make(load: Load) -> Traffic:
+        return load(
+            arguments.locustfile,
+            arrivals=arguments.arrivals,
+            users=arguments.users,
+            host=arguments.host,
+            spawn_rate=arguments.spawn_rate,
+            seconds=arguments.seconds,
+            options=options,
+        )
+
+    return _terminal(arguments, make)
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -142,21 +158,13 @@ def _web(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
     return status
 
 
-def _terminal(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
+def _terminal(arguments: argparse.Namespace, make: Callable[[Load], Traffic]) -> int:
     from pytest_enterprise.load.generator import Load
     from pytest_enterprise.run import Run
     from pytest_enterprise.settings import Settings
 
     run = Run(Settings(reports=arguments.reports, seed=arguments.seed))
-    traffic = Load(run, "")(
-        arguments.locustfile,
-        arrivals=arguments.arrivals,
-        users=arguments.users,
-        host=arguments.host,
-        spawn_rate=arguments.spawn_rate,
-        seconds=arguments.seconds,
-        options=options,
-    )
+    traffic = make(Load(run, ""))
     run.write()
     status = 2
     judged: list[str] = []
