@@ -91,6 +91,7 @@ class Dispatcher:
             return
         self.ended = True  # first: what is due while it ends belongs to no load
         self._greenlet.kill()
+        gevent.sleep(0.001)  # those that were given away begin before their users are stopped
         late, before = monotonic_ns() - _STOPPING, self._due
         while self._next and self._next.due <= late and self._due - before < _COUNTED:
             self._due += 1
