@@ -12,6 +12,7 @@ import pytest
 from pytest_enterprise.errors import LoadFailed
 from pytest_enterprise.load.recorder import UNFINISHED
 from pytest_enterprise.load.records import trace_id
+from pytest_enterprise.objectives import Correctness, ObjectiveBroken, Objectives
 
 USERS = """
 import re
@@ -141,3 +142,15 @@ def test_a_host_of_another_protocol_is_told(serve, load, locustfile):
     with pytest.raises(LoadFailed, match=r"host 'http://.*' cannot be used; write tcp://HOST:PORT"):
         with load(locustfile(USERS.format(ask='b"x", name="x"')), users=1, host=serve().url) as traffic:
             traffic.run_for(0.3)
+
+
+def test_a_broken_objective_names_the_traces_of_its_worst_requests(ask):
+    """The ids under which the server saw the requests that were answered wrongly."""
+    _, traffic = ask(call='b"hello\\n", name="x", expect=b"bye\\n"')
+    made = Objectives(lambda kind, **fields: None, "test")
+    with pytest.raises(ObjectiveBroken) as raised:
+        made.check(Correctness(at_least=0.9, phase="whole"), load=traffic)
+    (verdict,) = made.verdicts
+    assert len(verdict.traces) == 3
+    assert set(verdict.traces) <= {line["trace_id"] for line in traffic.unexpected()}
+    assert f"trace {verdict.traces[0]}" in str(raised.value)
