@@ -143,6 +143,7 @@ def main() -> None:
     _log()
     _allow_many_connections()
     locustfile = settings["locustfile"]
+    random.seed(settings["seed"])  # for what is drawn while the locustfile is imported
     available, shapes = _import(locustfile, control)
     classes = _choose(available, settings["classes"], locustfile, control)
     options = _options(settings["options"], locustfile, control)
