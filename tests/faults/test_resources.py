@@ -84,6 +84,16 @@ def test_memory_that_suffices_and_memory_that_does_not(live, faults, ask):
     assert not groups()
 
 
+def test_memory_that_somebody_else_takes(live, faults, ask):
+    """The kernel ends the server at once, whatever it does, and not who took its memory first."""
+    needs("memory")
+    with faults.memory("hungry", more=20 * MEGABYTE, press=True) as pressed:
+        assert not live.portal.call(live.running.instance("hungry").alive())
+    assert evidence(live, pressed)["oom_kills"] >= 1
+    assert ask("/cpu/1") < 5
+    assert not groups()
+
+
 def test_no_further_process(live, faults, ask):
     needs("pids")
     with faults.processes("hungry", more=1) as starved:
