@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pytest_enterprise.engines.postgres import Postgres
     from pytest_enterprise.engines.prometheus import Prometheus
     from pytest_enterprise.engines.service import Service
+    from pytest_enterprise.load.arrivals import Constant, Poisson, Ramp, Spike, Step, Trace
     from pytest_enterprise.objectives import Availability, Fact, Latency, Recovery, Refusals, Throughput
     from pytest_enterprise.stack import Link, Stack
 
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Alertmanager": "pytest_enterprise.engines.alertmanager",
     "Availability": "pytest_enterprise.objectives",
+    "Constant": "pytest_enterprise.load.arrivals",
     "Discovery": "pytest_enterprise.engines.discovery",
     "Envoy": "pytest_enterprise.engines.envoy",
     "Etcd": "pytest_enterprise.engines.etcd",
@@ -31,18 +33,24 @@ _HOME = {
     "Fact": "pytest_enterprise.objectives",
     "Latency": "pytest_enterprise.objectives",
     "Link": "pytest_enterprise.stack",
+    "Poisson": "pytest_enterprise.load.arrivals",
     "Postgres": "pytest_enterprise.engines.postgres",
     "Prometheus": "pytest_enterprise.engines.prometheus",
+    "Ramp": "pytest_enterprise.load.arrivals",
     "Recovery": "pytest_enterprise.objectives",
     "Refusals": "pytest_enterprise.objectives",
     "Service": "pytest_enterprise.engines.service",
+    "Spike": "pytest_enterprise.load.arrivals",
     "Stack": "pytest_enterprise.stack",
+    "Step": "pytest_enterprise.load.arrivals",
     "Throughput": "pytest_enterprise.objectives",
+    "Trace": "pytest_enterprise.load.arrivals",
 }
 
 __all__ = [
     "Alertmanager",
     "Availability",
+    "Constant",
     "Discovery",
     "Envoy",
     "Etcd",
@@ -50,13 +58,18 @@ __all__ = [
     "Fact",
     "Latency",
     "Link",
+    "Poisson",
     "Postgres",
     "Prometheus",
+    "Ramp",
     "Recovery",
     "Refusals",
     "Service",
+    "Spike",
     "Stack",
+    "Step",
     "Throughput",
+    "Trace",
 ]
 
 

@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from pytest_enterprise.errors import ConfigurationError
+from pytest_enterprise.load import notation
 
 if TYPE_CHECKING:
     from pytest_enterprise.load.generator import Traffic
@@ -19,8 +20,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``load`` takes."""
     parser.add_argument("locustfile", help="the file with the user classes")
     parser.add_argument("--host", required=True, metavar="URL", help="base URL, as `pytest-enterprise up` prints it")
-    parser.add_argument("--users", type=int, metavar="N", help="how many; default: the locustfile's shape, else 1")
-    parser.add_argument("--rate", type=float, metavar="R", help="task runs per second and user, for EnterpriseUser")
+    parser.add_argument(
+        "--arrivals",
+        metavar="PATTERN",
+        help=f"an open loop, each arrival of which runs one task: a number per second, {notation.EXAMPLES}, or JSON",
+    )
+    parser.add_argument(
+        "--users",
+        type=int,
+        metavar="N",
+        help="how many; default: the locustfile's shape, else 1. With --arrivals: at most so many at once (5,000)",
+    )
+    parser.add_argument("--rate", type=float, metavar="R", help="task runs per second and user, in a closed loop")
     parser.add_argument("--spawn-rate", type=float, metavar="R", help="users to start per second; default: all at once")
     parser.add_argument("--seconds", type=float, metavar="S", help="end after so long; default: until Ctrl-C")
     parser.add_argument("--seed", type=int, metavar="N", help="the seed of the users' random choices")
@@ -41,6 +52,12 @@ def main(arguments: argparse.Namespace) -> int:
     arguments.locustfile = checks.locustfile(arguments.locustfile)
     arguments.host = checks.host(arguments.host)
     checks.number("users", arguments.users, whole=True)
+    if arguments.arrivals is not None:
+        arguments.arrivals = notation.arrivals(arguments.arrivals)
+        for name in ("rate", "spawn_rate"):
+            if getattr(arguments, name) is not None:
+                told = name.replace("_", "-")
+                raise ConfigurationError(f"--{told} is for the users of a closed loop; with --arrivals, leave it out")
     for name in ("rate", "spawn_rate", "seconds"):
         checks.number(name, getattr(arguments, name))
     return _web(arguments, options) if arguments.web else _terminal(arguments, options)
@@ -64,7 +81,12 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
 def _web(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
     command = [sys.executable, "-m", "locust", "-f", str(arguments.locustfile), "--host", arguments.host]
     command += ["--web-host", "127.0.0.1", "--web-port", str(arguments.web_port)]
-    if arguments.users:
+    if arguments.arrivals:
+        command += ["--arrivals", json.dumps(arguments.arrivals.document())]
+        command += ["--arrivals-at-most", str(arguments.users)] if arguments.users else []
+        command += ["--arrivals-seed", str(arguments.seed)] if arguments.seed is not None else []
+        command += ["--users", "1", "--spawn-rate", "1"]
+    elif arguments.users:
         command += ["--users", str(arguments.users), "--spawn-rate", str(arguments.spawn_rate or arguments.users)]
     for name, value in options.items():
         command += [f"--{name.replace('_', '-')}", str(value)]
@@ -91,6 +113,7 @@ def _terminal(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
     run = Run(Settings(reports=arguments.reports, seed=arguments.seed))
     traffic = Load(run, "")(
         arguments.locustfile,
+        arrivals=arguments.arrivals,
         users=arguments.users,
         host=arguments.host,
         spawn_rate=arguments.spawn_rate,
@@ -148,7 +171,17 @@ def table(traffic: Traffic) -> list[str]:
         )
     lines += [f"{count:>8,d} x {name}: {error}" for name, error, count in statistics.errors(requests)[:10]]
     lines += [f"{count:>8,d} x in a task: {error}" for error, count in traffic.user_errors.items()]
-    lines.append("closed loop: a user waits for its answer before it sends again, so a stalled server is asked less")
+    if traffic.closed_loop:
+        lines.append(
+            "closed loop: a user waits for its answer before it sends again, so a stalled server is asked less"
+        )
+        return lines
+    told = traffic.arrivals
+    lines.append(
+        f"open loop: {told.get('made', 0):,} of {told.get('due', 0):,} arrivals made, "
+        f"the latest {told.get('lag', 0) * 1e3:.1f} ms after its moment; latency counts from the intended moment"
+    )
+    lines += [f"GENERATOR BEHIND, do not judge by this load: {traffic.behind}"] if traffic.behind else []
     return lines
 
 

@@ -17,7 +17,8 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
 from pytest_enterprise.errors import ConfigurationError, LoadFailed, cannot_write
-from pytest_enterprise.load import checks
+from pytest_enterprise.load import checks, notation
+from pytest_enterprise.load.arrivals import Arrivals
 from pytest_enterprise.load.records import Request
 from pytest_enterprise.run import VARIABLE
 
@@ -49,6 +50,10 @@ class Traffic:
         """Exceptions in the locustfile's tasks, with their number; known when the load has ended."""
         self.cpu_seconds = 0.0
         """CPU time the generator took; known when the load has ended."""
+        self.arrivals: dict[str, Any] = {}
+        """Of an open loop: arrivals that were ``due``, ``made``, and made ``late``; the worst ``lag`` in seconds."""
+        self.behind = ""
+        """Why an open loop did not keep to its arrivals, so that nothing can be judged by it; empty when it did."""
         self._run = run
         self._test = test
         self._link = link
@@ -61,6 +66,11 @@ class Traffic:
         self._listener: threading.Thread | None = None
         self._announced = False
         self.id = ""
+
+    @property
+    def closed_loop(self) -> bool:
+        """Whether users wait for an answer before they send again; arrivals are sent when they are meant to be."""
+        return not self.settings["arrivals"]
 
     @property
     def path(self) -> Path:
@@ -110,10 +120,11 @@ class Traffic:
             test=self._test,
             locustfile=self.settings["locustfile"],
             users=self.settings["users"],
+            arrivals=self.settings["arrivals"],
             host=self.settings["host"],
             link=self._link,
             file=f"load/{self.id}",
-            closed_loop=True,
+            closed_loop=self.closed_loop,
         )
         self._announced = True
         return self
@@ -160,6 +171,8 @@ class Traffic:
         checks.number("users", count, whole=True)
         checks.number("rate", rate)
         self._check()
+        if not self.closed_loop:
+            raise LoadFailed(f"load {self.id} is an open loop: its arrivals decide how many users it has")
         if self._reason:
             raise LoadFailed(f"load {self.id} has ended ({self._reason}); its users cannot be changed")
         self._send({"do": "users", "count": count, "rate": rate or count})
@@ -220,6 +233,7 @@ class Traffic:
         else:
             self.requests, self.failures = event["requests"], event["failures"]
             self.active_users = event["users"]
+            self._take_arrivals(event.get("arrivals") or {})
             if kind == "finished":
                 self.stopped = event["t"]
                 self.user_errors = event["user_errors"]
@@ -227,6 +241,13 @@ class Traffic:
                 self._reason = event["reason"]
                 if self._reason in ("stopped itself", "terminated"):
                     self._error = f"load {self.id} ended although nobody had asked for it ({self._reason})"
+
+    def _take_arrivals(self, figures: dict[str, Any]) -> None:
+        first = not self.behind
+        self.behind = str(figures.pop("behind", ""))
+        self.arrivals = figures
+        if self.behind and first:
+            self._run.events.emit("load.behind", load=self.id, test=self._test, reason=self.behind)
 
     def _check(self) -> None:
         if self._process is None:
@@ -296,6 +317,8 @@ class Traffic:
                 reason=self._reason or self._error,
                 cpu_seconds=self.cpu_seconds,
                 user_errors=self.user_errors,
+                arrivals=self.arrivals,
+                behind=self.behind,
             )
 
     def __enter__(self) -> Traffic:
@@ -324,7 +347,7 @@ class Traffic:
 
 
 class Load:
-    """Makes loads for one test. Call it: ``with load("loadtests/my_service.py", users=30) as traffic:``."""
+    """Makes loads for one test. Call it: ``with load("loadtests/my_service.py", arrivals=30) as traffic:``."""
 
     def __init__(
         self,
@@ -352,6 +375,7 @@ class Load:
         self,
         locustfile: str | Path | None = None,
         *,
+        arrivals: Arrivals | float | str | None = None,
         users: int | None = None,
         host: str | None = None,
         spawn_rate: float | None = None,
@@ -362,14 +386,26 @@ class Load:
     ) -> Traffic:
         """A load, checked but not begun.
 
-        ``users`` all at once, or ``spawn_rate`` of them per second; None: as the locustfile's shape says, else 1.
+        ``arrivals`` make it an open loop: a pattern (``Poisson(rate=50)``), a number of evenly spaced arrivals per
+        second, or text (``"poisson:50"``). Each begins one task of the locustfile at its intended moment, by as many
+        users as that takes, ``users`` of them at most (5,000).
+
+        Without, the loop is closed: ``users`` all at once, or ``spawn_rate`` of them per second; None: as the
+        locustfile's shape says, else 1. Each waits for its answer before it sends again.
+
         It ends by itself after ``seconds``. ``options`` are options that the locustfile declares. ``seed`` is drawn
         from the run's when None. Raises ConfigurationError.
         """
         checks.installed()
         default = self._host() if host is None and callable(self._host) else self._host
         chosen = checks.host(host if host is not None else default if isinstance(default, str) else None)
+        pattern = None if arrivals is None else notation.arrivals(arrivals)
+        if pattern and spawn_rate is not None:
+            raise ConfigurationError(
+                f"spawn_rate={spawn_rate!r} starts the users of a closed loop; with arrivals, leave it out"
+            )
         settings = {
+            "arrivals": pattern and pattern.document(),
             "locustfile": str(checks.locustfile(self._locustfile if locustfile is None else locustfile, self._root)),
             "users": checks.number("users", users, whole=True),
             "spawn_rate": checks.number("spawn_rate", spawn_rate),

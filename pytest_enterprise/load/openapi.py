@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from pytest_enterprise.errors import ConfigurationError, nearest
+from pytest_enterprise.load.records import WRONG
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _OURS = frozenset({"user-agent", "accept-encoding", "connection", "content-length", "x-schemathesis-testcaseid"})
@@ -52,7 +53,7 @@ class Operation:
         if self.definition.responses.find_by_status_code(status) is None:
             return f"HTTP {status}, which is not declared"
         if conform and not self._conforms(status, headers, body):
-            return "the answer does not conform to its schema"
+            return f"{WRONG}the answer does not conform to its schema"
         return ""
 
     def _conforms(self, status: int, headers: Mapping[str, str], body: bytes) -> bool:

@@ -19,7 +19,7 @@ def _trusting_context() -> gevent.ssl.SSLContext:
 
 
 class EnterpriseUser(Paced, FastHttpUser):
-    """A FastHttpUser with short time-outs, verified TLS, no hidden retries and a fixed pace."""
+    """A FastHttpUser with short time-outs, verified TLS, no hidden retries, and the pace of :class:`Paced`."""
 
     abstract = True
     connection_timeout = 3.0
@@ -34,3 +34,5 @@ class EnterpriseUser(Paced, FastHttpUser):
         # geventhttpclient repeats a GET on a new connection up to size + 1 times when the server closes the old one,
         # and reports the last try alone. A user here sees, and records, what happened.
         self.client.client.clientpool.get_client(URL(self.client.base_url or ""))._connection_pool.size = -1  # noqa: SLF001
+        if self.journeys:
+            self.journeys.time_http(self.client)

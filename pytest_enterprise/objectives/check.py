@@ -117,6 +117,7 @@ class Objectives:
         requests, span = _recorded(loads)
         found = judge(objectives, requests, windows, span=span, around=around)
         self._refuse_repetition(found)
+        found = _believed(found, {objective.name for objective in by_request}, loads)
         for verdict in found:
             self.verdicts.append(verdict)
             self._emit("objective.judged", **verdict.event(self._test))
@@ -151,6 +152,18 @@ def _window(fault: Window | Disturbance) -> Window:
             "block or call begin()"
         )
     return Window(fault.id, fault.fault.kind, fault.fault.target, fault.began_ns, fault.ended_ns)
+
+
+def _believed(found: Sequence[Verdict], by_request: set[str], loads: Sequence[Traffic]) -> list[Verdict]:
+    """The verdicts, none of them by a load whose generator fell behind its arrivals: that is not what users did."""
+    behind = "; ".join(why for load in loads if (why := getattr(load, "behind", "")))
+    if not behind:
+        return list(found)
+    detail = f"generator behind, {behind}: give it more CPU or a higher limit, or ask for fewer arrivals"
+    return [
+        verdict._replace(outcome="not judged", detail=detail) if verdict.objective in by_request else verdict
+        for verdict in found
+    ]
 
 
 def _recorded(loads: Sequence[Traffic]) -> tuple[Sequence[Request], tuple[int, int] | None]:

@@ -77,8 +77,8 @@ def step_summary(report: RunReport) -> str:
         ]
         lines.append("")
     rows = [
-        f"| {_code(words.short(scenario.test))} | {_text(judged.objective)} | {words.phase(judged, scenario)} "
-        f"| {_text(words.value(judged))} | {_text(words.limit(judged))} | {_verdict(judged.outcome)} |"
+        f"| {_code(words.short(scenario.test))}{words.loops(scenario)} | {_text(judged.objective)} "
+        f"| {words.phase(judged, scenario)} | {_text(words.value(judged))} | {_text(words.limit(judged))} | {_verdict(judged.outcome)} |"
         for scenario in words.worst_first(report.scenarios)
         for judged in scenario.judgements
     ]

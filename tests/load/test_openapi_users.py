@@ -183,7 +183,9 @@ def test_a_status_that_is_not_declared_is_a_failure(use, shop, status, error):
     assert all(len(line["sha256"]) == 64 for line in traffic.unexpected())
 
 
-@pytest.mark.parametrize(("more", "error"), [("", ""), (", conform=True", "the answer does not conform to its schema")])
+@pytest.mark.parametrize(
+    ("more", "error"), [("", ""), (", conform=True", "wrong: the answer does not conform to its schema")]
+)
 def test_answers_may_have_to_conform_to_their_schema(use, shop, more, error):
     """Only where that is asked for."""
     shop.body = {"price": "dear"}

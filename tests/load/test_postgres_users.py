@@ -106,7 +106,7 @@ def test_a_transaction_is_one_request_and_is_rolled_back_when_it_fails(work, hos
     ("text", "error"),
     [
         ('self.client.execute("SELECT nothing")', "SQLSTATE 42703 UndefinedColumn"),
-        ('self.client.execute("SELECT 1", expect=[(2,)])', "the answer is not the expected one"),
+        ('self.client.execute("SELECT 1", expect=[(2,)])', "wrong: the answer is not the expected one"),
         ('self.client.execute("SELECT pg_sleep(9)")', "TimeoutError"),
         ('self.client.execute("SELECT pg_terminate_backend(pg_backend_pid())")', "SQLSTATE 57P01 AdminShutdown"),
     ],

@@ -162,7 +162,7 @@ def test_a_server_that_goes_away_and_comes_back(work, redis):
             "ConnectionClosed",
             "ConnectionResetError",
             "BrokenPipeError",
-            "the answer is not the expected one",
+            "wrong: the answer is not the expected one",
             UNFINISHED,
         }
     )

@@ -120,7 +120,7 @@ def test_a_refused_connection_is_a_failed_request(load, locustfile):
 def test_of_an_unexpected_answer_digest_and_trace_are_kept(ask):
     """The digest tells which wrong answer it was, the trace id which request; the answer's text is not kept."""
     _, traffic = ask(call='b"secret\\n", name="wrong", expect=b"hello\\n"')
-    assert {r.error for r in traffic.records()} == {"the answer is not the expected one"}
+    assert {r.error for r in traffic.records()} == {"wrong: the answer is not the expected one"}
     kept = traffic.unexpected()
     assert len(kept) == traffic.requests
     assert {line["sha256"] for line in kept} == {hashlib.sha256(b"secret\n").hexdigest()}
@@ -133,7 +133,7 @@ def test_of_an_unexpected_answer_digest_and_trace_are_kept(ask):
 def test_a_check_may_say_what_is_wrong(ask):
     """`expect` may be a function; a text that it gives is the kind of failure."""
     _, traffic = ask(call='b"hello\\n", name="x", expect=lambda answer: answer == b"y" or "no y"')
-    assert {r.error for r in traffic.records()} == {"no y"}
+    assert {r.error for r in traffic.records()} == {"wrong: no y"}
 
 
 def test_a_host_of_another_protocol_is_told(serve, load, locustfile):

@@ -116,7 +116,7 @@ def test_what_the_server_sends_by_itself_can_be_waited_for(talk):
         ("/gone", "WebSocket close 1011"),
         ("/hang", "TimeoutError"),
         ("/refused", "HTTP 403"),
-        ("/echo", "the answer is not the expected one"),
+        ("/echo", "wrong: the answer is not the expected one"),
     ],
 )
 def test_failures_are_recorded_by_kind(talk, path, error):
