@@ -7,6 +7,7 @@ import json
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_enterprise.errors import ConfigurationError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``load`` takes."""
-    parser.add_argument("locustfile", help="the file with the user classes")
+    parser.add_argument("locustfile", nargs="?", help="the file with the user classes; or --replay")
     parser.add_argument("--host", required=True, metavar="URL", help="base URL, as `pytest-enterprise up` prints it")
     parser.add_argument(
         "--arrivals",
@@ -38,6 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--option", action="append", default=[], metavar="NAME=VALUE", help="an option that the locustfile declares"
     )
+    replay = parser.add_argument_group("recorded traffic, sent again with its timing, to --host alone")
+    replay.add_argument("--replay", metavar="FILE", help="an access log (common, combined, Envoy's) or a HAR file")
+    replay.add_argument("--replay-speed", type=float, default=1.0, metavar="X", help="so many times as fast")
+    replay.add_argument("--replay-methods", metavar="A,B", help="default: of a log GET,HEAD,OPTIONS")
+    replay.add_argument("--replay-sort", action="store_true", help="put a file in order whose times are not")
+    replay.add_argument("--replay-origin", metavar="HOST", help="the host of a HAR file; default: its first")
+    replay.add_argument("--replay-secrets", action="store_true", help="send recorded credentials too")
     parser.add_argument("--reports", default="reports", metavar="DIR", help="where the run directory is made")
     parser.add_argument("--web", action="store_true", help="Locust's web UI on 127.0.0.1 instead")
     parser.add_argument("--web-port", type=int, default=8089, metavar="PORT")
@@ -49,6 +57,7 @@ def main(arguments: argparse.Namespace) -> int:
 
     options = _options(arguments)
     checks.installed()
+    _replay(arguments)
     arguments.locustfile = checks.locustfile(arguments.locustfile)
     arguments.host = checks.host(arguments.host)
     checks.number("users", arguments.users, whole=True)
@@ -61,6 +70,29 @@ def main(arguments: argparse.Namespace) -> int:
     for name in ("rate", "spawn_rate", "seconds"):
         checks.number(name, getattr(arguments, name))
     return _web(arguments, options) if arguments.web else _terminal(arguments, options)
+
+
+def _replay(arguments: argparse.Namespace) -> None:
+    """Make the arguments those of a replay, where one is asked for, and say what it will send."""
+    if (arguments.replay is None) == (arguments.locustfile is None):
+        raise ConfigurationError("give either a locustfile or --replay FILE")
+    if arguments.replay is None:
+        return
+    if arguments.arrivals is not None:
+        raise ConfigurationError("--arrivals are not for a replay, which has its own; see --replay-speed")
+    from pytest_enterprise.load.replayed import LOCUSTFILE, Replay
+
+    methods = arguments.replay_methods
+    arguments.locustfile = LOCUSTFILE
+    arguments.arrivals = Replay(
+        path=str(Path(arguments.replay).absolute()),
+        speed=arguments.replay_speed,
+        methods=methods if methods is None else methods.split(","),
+        sort=arguments.replay_sort,
+        origin=arguments.replay_origin,
+        secrets=arguments.replay_secrets,
+    )
+    _say("\n".join(arguments.arrivals.recording.summary()))
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from pytest_enterprise.load.records import Request
 from pytest_enterprise.run import VARIABLE
 
 if TYPE_CHECKING:
+    from pytest_enterprise.load.recorded import Recording
     from pytest_enterprise.run import Run
 
 _START = 30.0
@@ -54,6 +55,8 @@ class Traffic:
         """Of an open loop: arrivals that were ``due``, ``made``, and made ``late``; the worst ``lag`` in seconds."""
         self.behind = ""
         """Why an open loop did not keep to its arrivals, so that nothing can be judged by it; empty when it did."""
+        self.recording: Recording | None = None
+        """Of a replay: what was read, and what was left out; ``recording.summary()`` tells it in lines."""
         self._run = run
         self._test = test
         self._link = link
@@ -121,6 +124,7 @@ class Traffic:
             locustfile=self.settings["locustfile"],
             users=self.settings["users"],
             arrivals=self.settings["arrivals"],
+            replayed=None if self.recording is None else self.recording.document(),
             host=self.settings["host"],
             link=self._link,
             file=f"load/{self.id}",
@@ -421,6 +425,42 @@ class Load:
             raise ConfigurationError(f"options={options!r} cannot be handed over: {error}; give plain values") from None
         traffic = Traffic(self._run, self._test, self._link_of(chosen) if self._link_of else None, settings)
         self._made.append(traffic)
+        return traffic
+
+    def replay(
+        self,
+        path: str | Path,
+        *,
+        host: str | None = None,
+        speed: float = 1.0,
+        methods: Iterable[str] | None = None,
+        sort: bool = False,
+        origin: str | None = None,
+        secrets: bool = False,
+        users: int | None = None,
+        seconds: float | None = None,
+        seed: int | None = None,
+    ) -> Traffic:
+        """A load of the requests of an access log or a HAR file, at their recorded moments; checked but not begun.
+
+        They go to ``host`` alone, ``speed`` times as fast as they came, over at most ``users`` connections (5,000).
+        ``methods`` other than GET, HEAD and OPTIONS are sent from a log when they are named, without bodies. ``sort``
+        puts a file in order whose times are not. ``origin`` is the host whose requests of a HAR file are meant (None:
+        that of its first). Credentials are sent only with ``secrets``. Raises ConfigurationError.
+        """
+        from pytest_enterprise.load.replayed import LOCUSTFILE, Replay
+
+        pattern = Replay(
+            path=str(self._root / path),
+            speed=speed,
+            methods=methods if methods is None or isinstance(methods, str) else list(methods),
+            sort=sort,
+            origin=origin,
+            secrets=secrets,
+        )
+        recording = pattern.recording
+        traffic = self(LOCUSTFILE, arrivals=pattern, users=users, host=host, seconds=seconds, seed=seed)
+        traffic.recording = recording
         return traffic
 
     def _draw_seed(self) -> int:

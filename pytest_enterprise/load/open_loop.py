@@ -57,11 +57,11 @@ class Dispatcher:
         turn: tuple[int, int] = (0, 1),
     ) -> None:
         self.seed = seed
+        self.pattern = pattern
         self.on_end: Callable[[], Any] = lambda: None
         """Called when the pattern has an end and the last of its journeys has ended."""
         self.ended = False
         self._environment = environment
-        self._pattern = pattern
         self._at_most = at_most
         self._turn = turn
         self._greenlet: gevent.Greenlet | None = None
@@ -123,7 +123,7 @@ class Dispatcher:
         weights = [kind.weight for kind in kinds]
         choose = random.Random(f"{self.seed}/kinds")
         number, processes = self._turn
-        for at, moment in zip(count(), self._pattern.times(random.Random(self.seed)), strict=False):
+        for at, moment in zip(count(), self.pattern.times(random.Random(self.seed)), strict=False):
             kind = choose.choices(kinds, weights)[0] if len(kinds) > 1 else kinds[0]
             if at % processes == number:
                 yield kind, Arrival(at, began + round(moment * 1e9))
@@ -231,6 +231,11 @@ class Journeys:
         self._event: Any
         user.wait_time = self.wait_time
         user.on_start = partial(dispatcher.enter, user, user.on_start)
+
+    @property
+    def pattern(self) -> Arrivals:
+        """The pattern of the arrivals."""
+        return self._dispatcher.pattern
 
     def time_http(self, client: Any) -> None:
         """Have the requests of a FastHttpSession counted from the intended moments."""
