@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pytest_enterprise.engines.postgres import Postgres
     from pytest_enterprise.engines.prometheus import Prometheus
     from pytest_enterprise.engines.service import Service
+    from pytest_enterprise.load.arrivals import Constant, Poisson, Ramp, Spike, Step, Trace
     from pytest_enterprise.objectives import (
         Availability,
         BurnRate,
@@ -39,6 +40,7 @@ _HOME = {
     "Alertmanager": "pytest_enterprise.engines.alertmanager",
     "Availability": "pytest_enterprise.objectives",
     "BurnRate": "pytest_enterprise.objectives",
+    "Constant": "pytest_enterprise.load.arrivals",
     "Correctness": "pytest_enterprise.objectives",
     "Discovery": "pytest_enterprise.engines.discovery",
     "Durability": "pytest_enterprise.objectives",
@@ -50,14 +52,19 @@ _HOME = {
     "Freshness": "pytest_enterprise.objectives",
     "Latency": "pytest_enterprise.objectives",
     "Link": "pytest_enterprise.stack",
+    "Poisson": "pytest_enterprise.load.arrivals",
     "Postgres": "pytest_enterprise.engines.postgres",
     "Prometheus": "pytest_enterprise.engines.prometheus",
+    "Ramp": "pytest_enterprise.load.arrivals",
     "Recovery": "pytest_enterprise.objectives",
     "Refusals": "pytest_enterprise.objectives",
     "Service": "pytest_enterprise.engines.service",
+    "Spike": "pytest_enterprise.load.arrivals",
     "Stack": "pytest_enterprise.stack",
+    "Step": "pytest_enterprise.load.arrivals",
     "Throughput": "pytest_enterprise.objectives",
     "TimeToDetect": "pytest_enterprise.objectives",
+    "Trace": "pytest_enterprise.load.arrivals",
     "watch": "pytest_enterprise.objectives",
 }
 
@@ -65,6 +72,7 @@ __all__ = [
     "Alertmanager",
     "Availability",
     "BurnRate",
+    "Constant",
     "Correctness",
     "Discovery",
     "Durability",
@@ -76,14 +84,19 @@ __all__ = [
     "Freshness",
     "Latency",
     "Link",
+    "Poisson",
     "Postgres",
     "Prometheus",
+    "Ramp",
     "Recovery",
     "Refusals",
     "Service",
+    "Spike",
     "Stack",
+    "Step",
     "Throughput",
     "TimeToDetect",
+    "Trace",
     "watch",
 ]
 

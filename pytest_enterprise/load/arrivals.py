@@ -215,16 +215,19 @@ KINDS: dict[str, type[Arrivals]] = {kind.kind: kind for kind in (Constant, Poiss
 
 def from_document(document: Mapping[str, Any]) -> Arrivals:
     """The pattern that :meth:`Arrivals.document` described. Raises ConfigurationError."""
+    from pytest_enterprise.load.replayed import Replay
+
+    kinds: dict[str, type[Arrivals]] = {**KINDS, Replay.kind: Replay}
     settings = dict(document)
     kind = str(settings.pop("kind", ""))
-    if kind not in KINDS:
-        raise ConfigurationError(f"arrivals: kind={kind!r}. {nearest(kind, KINDS)}")
-    known = {field.name for field in fields(KINDS[kind])}
+    if kind not in kinds:
+        raise ConfigurationError(f"arrivals: kind={kind!r}. {nearest(kind, kinds)}")
+    known = {field.name for field in fields(kinds[kind])}
     for name in settings:
         if name not in known:
             raise ConfigurationError(f"arrivals: {kind} has no setting {name!r}. {nearest(name, known)}")
     try:
-        return KINDS[kind](**settings)
+        return kinds[kind](**settings)
     except TypeError as error:
         raise ConfigurationError(f"arrivals: {kind}: {error}") from None
 

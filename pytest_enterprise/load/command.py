@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_enterprise.errors import ConfigurationError
+from pytest_enterprise.load import notation
 
 if TYPE_CHECKING:
     from pytest_enterprise.load.generator import Traffic
@@ -21,10 +22,20 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``load`` takes."""
-    parser.add_argument("locustfile", help="the file with the user classes")
+    parser.add_argument("locustfile", nargs="?", help="the file with the user classes; or --replay")
     parser.add_argument("--host", required=True, metavar="URL", help="base URL, as `pytest-enterprise up` prints it")
-    parser.add_argument("--users", type=int, metavar="N", help="how many; default: the locustfile's shape, else 1")
-    parser.add_argument("--rate", type=float, metavar="R", help="task runs per second and user, for EnterpriseUser")
+    parser.add_argument(
+        "--arrivals",
+        metavar="PATTERN",
+        help=f"an open loop, each arrival of which runs one task: a number per second, {notation.EXAMPLES}, or JSON",
+    )
+    parser.add_argument(
+        "--users",
+        type=int,
+        metavar="N",
+        help="how many; default: the locustfile's shape, else 1. With --arrivals: at most so many at once (5,000)",
+    )
+    parser.add_argument("--rate", type=float, metavar="R", help="task runs per second and user, in a closed loop")
     parser.add_argument("--spawn-rate", type=float, metavar="R", help="users to start per second; default: all at once")
     parser.add_argument("--seconds", type=float, metavar="S", help="end after so long; default: until Ctrl-C")
     parser.add_argument("--seed", type=int, metavar="N", help="the seed of the users' random choices")
@@ -38,6 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="judge the load: a group of objectives in pyproject.toml, or the path of an OpenSLO document",
     )
+    replay = parser.add_argument_group("recorded traffic, sent again with its timing, to --host alone")
+    replay.add_argument("--replay", metavar="FILE", help="an access log (common, combined, Envoy's) or a HAR file")
+    replay.add_argument("--replay-speed", type=float, default=1.0, metavar="X", help="so many times as fast")
+    replay.add_argument("--replay-methods", metavar="A,B", help="default: of a log GET,HEAD,OPTIONS")
+    replay.add_argument("--replay-sort", action="store_true", help="put a file in order whose times are not")
+    replay.add_argument("--replay-origin", metavar="HOST", help="the host of a HAR file; default: its first")
+    replay.add_argument("--replay-secrets", action="store_true", help="send recorded credentials too")
     parser.add_argument("--reports", default="reports", metavar="DIR", help="where the run directory is made")
     parser.add_argument("--web", action="store_true", help="Locust's web UI on 127.0.0.1 instead")
     parser.add_argument("--web-port", type=int, default=8089, metavar="PORT")
@@ -52,9 +70,16 @@ def main(arguments: argparse.Namespace) -> int:
 
     options = _options(arguments)
     checks.installed()
+    _replay(arguments)
     arguments.locustfile = checks.locustfile(arguments.locustfile)
     arguments.host = checks.host(arguments.host)
     checks.number("users", arguments.users, whole=True)
+    if arguments.arrivals is not None:
+        arguments.arrivals = notation.arrivals(arguments.arrivals)
+        for name in ("rate", "spawn_rate"):
+            if getattr(arguments, name) is not None:
+                told = name.replace("_", "-")
+                raise ConfigurationError(f"--{told} is for the users of a closed loop; with --arrivals, leave it out")
     for name in ("rate", "spawn_rate", "seconds"):
         checks.number(name, getattr(arguments, name))
     if arguments.objectives:
@@ -63,6 +88,29 @@ def main(arguments: argparse.Namespace) -> int:
         for name in arguments.objectives:  # before the load, so that a mistake in a file costs nothing
             read(name, Path.cwd())
     return _web(arguments, options) if arguments.web else _terminal(arguments, options)
+
+
+def _replay(arguments: argparse.Namespace) -> None:
+    """Make the arguments those of a replay, where one is asked for, and say what it will send."""
+    if (arguments.replay is None) == (arguments.locustfile is None):
+        raise ConfigurationError("give either a locustfile or --replay FILE")
+    if arguments.replay is None:
+        return
+    if arguments.arrivals is not None:
+        raise ConfigurationError("--arrivals are not for a replay, which has its own; see --replay-speed")
+    from pytest_enterprise.load.replayed import LOCUSTFILE, Replay
+
+    methods = arguments.replay_methods
+    arguments.locustfile = LOCUSTFILE
+    arguments.arrivals = Replay(
+        path=str(Path(arguments.replay).absolute()),
+        speed=arguments.replay_speed,
+        methods=methods if methods is None else methods.split(","),
+        sort=arguments.replay_sort,
+        origin=arguments.replay_origin,
+        secrets=arguments.replay_secrets,
+    )
+    _say("\n".join(arguments.arrivals.recording.summary()))
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -83,7 +131,12 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
 def _web(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
     command = [sys.executable, "-m", "locust", "-f", str(arguments.locustfile), "--host", arguments.host]
     command += ["--web-host", "127.0.0.1", "--web-port", str(arguments.web_port)]
-    if arguments.users:
+    if arguments.arrivals:
+        command += ["--arrivals", json.dumps(arguments.arrivals.document())]
+        command += ["--arrivals-at-most", str(arguments.users)] if arguments.users else []
+        command += ["--arrivals-seed", str(arguments.seed)] if arguments.seed is not None else []
+        command += ["--users", "1", "--spawn-rate", "1"]
+    elif arguments.users:
         command += ["--users", str(arguments.users), "--spawn-rate", str(arguments.spawn_rate or arguments.users)]
     for name, value in options.items():
         command += [f"--{name.replace('_', '-')}", str(value)]
@@ -110,6 +163,7 @@ def _terminal(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
     run = Run(Settings(reports=arguments.reports, seed=arguments.seed))
     traffic = Load(run, "")(
         arguments.locustfile,
+        arrivals=arguments.arrivals,
         users=arguments.users,
         host=arguments.host,
         spawn_rate=arguments.spawn_rate,
@@ -187,7 +241,17 @@ def table(traffic: Traffic) -> list[str]:
         )
     lines += [f"{count:>8,d} x {name}: {error}" for name, error, count in statistics.errors(requests)[:10]]
     lines += [f"{count:>8,d} x in a task: {error}" for error, count in traffic.user_errors.items()]
-    lines.append("closed loop: a user waits for its answer before it sends again, so a stalled server is asked less")
+    if traffic.closed_loop:
+        lines.append(
+            "closed loop: a user waits for its answer before it sends again, so a stalled server is asked less"
+        )
+        return lines
+    told = traffic.arrivals
+    lines.append(
+        f"open loop: {told.get('made', 0):,} of {told.get('due', 0):,} arrivals made, "
+        f"the latest {told.get('lag', 0) * 1e3:.1f} ms after its moment; latency counts from the intended moment"
+    )
+    lines += [f"GENERATOR BEHIND, do not judge by this load: {traffic.behind}"] if traffic.behind else []
     return lines
 
 

@@ -17,11 +17,13 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
 from pytest_enterprise.errors import ConfigurationError, LoadFailed, cannot_write
-from pytest_enterprise.load import checks
+from pytest_enterprise.load import checks, notation
+from pytest_enterprise.load.arrivals import Arrivals
 from pytest_enterprise.load.records import Request
 from pytest_enterprise.run import VARIABLE
 
 if TYPE_CHECKING:
+    from pytest_enterprise.load.recorded import Recording
     from pytest_enterprise.run import Run
 
 _START = 30.0
@@ -49,6 +51,12 @@ class Traffic:
         """Exceptions in the locustfile's tasks, with their number; known when the load has ended."""
         self.cpu_seconds = 0.0
         """CPU time the generator took; known when the load has ended."""
+        self.arrivals: dict[str, Any] = {}
+        """Of an open loop: arrivals that were ``due``, ``made``, and made ``late``; the worst ``lag`` in seconds."""
+        self.behind = ""
+        """Why an open loop did not keep to its arrivals, so that nothing can be judged by it; empty when it did."""
+        self.recording: Recording | None = None
+        """Of a replay: what was read, and what was left out; ``recording.summary()`` tells it in lines."""
         self._run = run
         self._test = test
         self._link = link
@@ -61,6 +69,11 @@ class Traffic:
         self._listener: threading.Thread | None = None
         self._announced = False
         self.id = ""
+
+    @property
+    def closed_loop(self) -> bool:
+        """Whether users wait for an answer before they send again; arrivals are sent when they are meant to be."""
+        return not self.settings["arrivals"]
 
     @property
     def path(self) -> Path:
@@ -110,10 +123,12 @@ class Traffic:
             test=self._test,
             locustfile=self.settings["locustfile"],
             users=self.settings["users"],
+            arrivals=self.settings["arrivals"],
+            replayed=None if self.recording is None else self.recording.document(),
             host=self.settings["host"],
             link=self._link,
             file=f"load/{self.id}",
-            closed_loop=True,
+            closed_loop=self.closed_loop,
         )
         self._announced = True
         return self
@@ -160,6 +175,8 @@ class Traffic:
         checks.number("users", count, whole=True)
         checks.number("rate", rate)
         self._check()
+        if not self.closed_loop:
+            raise LoadFailed(f"load {self.id} is an open loop: its arrivals decide how many users it has")
         if self._reason:
             raise LoadFailed(f"load {self.id} has ended ({self._reason}); its users cannot be changed")
         self._send({"do": "users", "count": count, "rate": rate or count})
@@ -220,6 +237,7 @@ class Traffic:
         else:
             self.requests, self.failures = event["requests"], event["failures"]
             self.active_users = event["users"]
+            self._take_arrivals(event.get("arrivals") or {})
             if kind == "finished":
                 self.stopped = event["t"]
                 self.user_errors = event["user_errors"]
@@ -227,6 +245,13 @@ class Traffic:
                 self._reason = event["reason"]
                 if self._reason in ("stopped itself", "terminated"):
                     self._error = f"load {self.id} ended although nobody had asked for it ({self._reason})"
+
+    def _take_arrivals(self, figures: dict[str, Any]) -> None:
+        first = not self.behind
+        self.behind = str(figures.pop("behind", ""))
+        self.arrivals = figures
+        if self.behind and first:
+            self._run.events.emit("load.behind", load=self.id, test=self._test, reason=self.behind)
 
     def _check(self) -> None:
         if self._process is None:
@@ -296,6 +321,8 @@ class Traffic:
                 reason=self._reason or self._error,
                 cpu_seconds=self.cpu_seconds,
                 user_errors=self.user_errors,
+                arrivals=self.arrivals,
+                behind=self.behind,
             )
 
     def __enter__(self) -> Traffic:
@@ -324,7 +351,7 @@ class Traffic:
 
 
 class Load:
-    """Makes loads for one test. Call it: ``with load("loadtests/my_service.py", users=30) as traffic:``."""
+    """Makes loads for one test. Call it: ``with load("loadtests/my_service.py", arrivals=30) as traffic:``."""
 
     def __init__(
         self,
@@ -352,6 +379,7 @@ class Load:
         self,
         locustfile: str | Path | None = None,
         *,
+        arrivals: Arrivals | float | str | None = None,
         users: int | None = None,
         host: str | None = None,
         spawn_rate: float | None = None,
@@ -362,14 +390,26 @@ class Load:
     ) -> Traffic:
         """A load, checked but not begun.
 
-        ``users`` all at once, or ``spawn_rate`` of them per second; None: as the locustfile's shape says, else 1.
+        ``arrivals`` make it an open loop: a pattern (``Poisson(rate=50)``), a number of evenly spaced arrivals per
+        second, or text (``"poisson:50"``). Each begins one task of the locustfile at its intended moment, by as many
+        users as that takes, ``users`` of them at most (5,000).
+
+        Without, the loop is closed: ``users`` all at once, or ``spawn_rate`` of them per second; None: as the
+        locustfile's shape says, else 1. Each waits for its answer before it sends again.
+
         It ends by itself after ``seconds``. ``options`` are options that the locustfile declares. ``seed`` is drawn
         from the run's when None. Raises ConfigurationError.
         """
         checks.installed()
         default = self._host() if host is None and callable(self._host) else self._host
         chosen = checks.host(host if host is not None else default if isinstance(default, str) else None)
+        pattern = None if arrivals is None else notation.arrivals(arrivals)
+        if pattern and spawn_rate is not None:
+            raise ConfigurationError(
+                f"spawn_rate={spawn_rate!r} starts the users of a closed loop; with arrivals, leave it out"
+            )
         settings = {
+            "arrivals": pattern and pattern.document(),
             "locustfile": str(checks.locustfile(self._locustfile if locustfile is None else locustfile, self._root)),
             "users": checks.number("users", users, whole=True),
             "spawn_rate": checks.number("spawn_rate", spawn_rate),
@@ -385,6 +425,42 @@ class Load:
             raise ConfigurationError(f"options={options!r} cannot be handed over: {error}; give plain values") from None
         traffic = Traffic(self._run, self._test, self._link_of(chosen) if self._link_of else None, settings)
         self._made.append(traffic)
+        return traffic
+
+    def replay(
+        self,
+        path: str | Path,
+        *,
+        host: str | None = None,
+        speed: float = 1.0,
+        methods: Iterable[str] | None = None,
+        sort: bool = False,
+        origin: str | None = None,
+        secrets: bool = False,
+        users: int | None = None,
+        seconds: float | None = None,
+        seed: int | None = None,
+    ) -> Traffic:
+        """A load of the requests of an access log or a HAR file, at their recorded moments; checked but not begun.
+
+        They go to ``host`` alone, ``speed`` times as fast as they came, over at most ``users`` connections (5,000).
+        ``methods`` other than GET, HEAD and OPTIONS are sent from a log when they are named, without bodies. ``sort``
+        puts a file in order whose times are not. ``origin`` is the host whose requests of a HAR file are meant (None:
+        that of its first). Credentials are sent only with ``secrets``. Raises ConfigurationError.
+        """
+        from pytest_enterprise.load.replayed import LOCUSTFILE, Replay
+
+        pattern = Replay(
+            path=str(self._root / path),
+            speed=speed,
+            methods=methods if methods is None or isinstance(methods, str) else list(methods),
+            sort=sort,
+            origin=origin,
+            secrets=secrets,
+        )
+        recording = pattern.recording
+        traffic = self(LOCUSTFILE, arrivals=pattern, users=users, host=host, seconds=seconds, seed=seed)
+        traffic.recording = recording
         return traffic
 
     def _draw_seed(self) -> int:

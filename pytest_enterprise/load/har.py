@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _OURS = frozenset(
     {"host", "content-length", "connection", "keep-alive", "proxy-connection", "transfer-encoding", "te", "trailer"}
-    | {"upgrade", "http2-settings", "expect"}
+    | {"upgrade", "http2-settings", "expect", "accept-encoding"}
 )
 """Headers that belong to a connection or are made anew."""
 

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 from locust import events
 from locust.user.task import LOCUST_STATE_STOPPING
 
+from pytest_enterprise.load import open_setup
+from pytest_enterprise.load.open_loop import Journeys
+
 if TYPE_CHECKING:
     from pytest_enterprise.load.recorder import Recorder
 
@@ -27,6 +30,10 @@ class Paced:
 
     Each user runs ``rate`` tasks per second (less if they take longer), with a phase of its own, so that users spawned
     at once do not send in bursts. Override ``wait_time`` for anything else.
+
+    That is the closed loop. With arrivals (``load(..., arrivals=50)``, ``--arrivals poisson:50``) the same classes and
+    tasks make an open one: each arrival runs one task, by a user of a pool that grows as it must, and ``rate`` and
+    ``wait_time`` mean nothing. Pause within a task by ``time.sleep``: ``self.wait()`` there waits for an arrival.
     """
 
     environment: Any
@@ -41,6 +48,9 @@ class Paced:
             None if self.recorder is None else f"{self.recorder.seed}/{self.recorder.next_user()}"
         )
         """The user's own source of chance: seeded by the run under the ``load`` fixture."""
+        dispatcher = open_setup.of(environment)
+        self.journeys = Journeys(dispatcher, self) if dispatcher else None
+        """This user's side of the open loop; None in a closed one."""
         self._period = 1 / (self.option("rate") or self.rate)
         self._due = 0.0
 
@@ -55,6 +65,8 @@ class Paced:
 
     def on_start(self) -> None:
         """Wait for the user's own phase; call it first (``super().on_start()``) when you override it."""
+        if self.journeys:
+            return
         self._due = time.perf_counter() - self.random.random() * self._period
         self.wait()  # type: ignore[attr-defined]  # Locust's user has it
 

@@ -15,6 +15,7 @@ from locust.exception import ResponseError
 
 from pytest_enterprise.errors import ConfigurationError
 from pytest_enterprise.load.pace import Paced
+from pytest_enterprise.load.records import WRONG
 
 
 class ConnectionClosed(ConnectionError):
@@ -171,6 +172,7 @@ class ProtocolUser(Paced, User):
         trace_id = "" if self.recorder is None else self.recorder.next_trace_id()
         reply, content = Reply(None, 0), None
         error: BaseException | None = None
+        context = {**self.context(), **(self.journeys.take() if self.journeys else {})}
         start_time, start_perf_counter = time.time(), time.perf_counter()
         limit = self.time_limit if time_limit is None else time_limit
         ours = Timeout(limit)
@@ -185,7 +187,7 @@ class ProtocolUser(Paced, User):
             error = TimeoutError(f"no answer within {limit:g} s")
         seconds = time.perf_counter() - start_perf_counter
         if error is None and expect is not None and (wrong := _mismatch(expect, reply.value)):
-            error = ResponseError(wrong)
+            error = ResponseError(f"{WRONG}{wrong}")
             content = reply.value if isinstance(reply.value, bytes) else repr(reply.value).encode()
         elif isinstance(error, Refusal):
             content = error.body or str(error).encode()
@@ -201,10 +203,12 @@ class ProtocolUser(Paced, User):
         self.environment.events.request.fire(
             request_type=method,
             name=name,
-            response_time=seconds * 1e3,
+            response_time=seconds * 1e3 + (context["sent"] - context["intended"]) / 1e6
+            if "intended" in context
+            else seconds * 1e3,
             response_length=reply.size,
             response=answer,
-            context=self.context(),
+            context=context,
             exception=error,
             start_time=start_time,
             url=self.host,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pytest_enterprise.errors import ConfigurationError
 from pytest_enterprise.load.arrivals import Trace
@@ -66,6 +66,10 @@ class Recording:
     def trace(self, speed: float = 1.0) -> Trace:
         """When its requests are due: as they were recorded, ``speed`` times as fast. Raises ConfigurationError."""
         return Trace(moments=[entry.moment for entry in self.entries], speed=speed)
+
+    def document(self) -> dict[str, Any]:
+        """How much of it is replayed, left out and malformed, as JSON."""
+        return {"requests": len(self.entries), "left_out": dict(self.skipped), "malformed": self.malformed_count}
 
     def summary(self) -> list[str]:
         """What is replayed and what is not, for people."""

@@ -10,6 +10,8 @@ from geventhttpclient.url import URL
 from locust import FastHttpUser
 
 from pytest_enterprise.load.pace import Paced
+from pytest_enterprise.load.recorder import Recorder
+from pytest_enterprise.load.records import traceparent
 
 
 @cache
@@ -18,8 +20,22 @@ def _trusting_context() -> gevent.ssl.SSLContext:
     return gevent.ssl.create_default_context()
 
 
+def _trace(session: Any, recorder: Recorder) -> None:
+    """Give each request of a FastHttpSession a trace id, and its answer too, where the recorder finds it."""
+    send = session._send_request_safe_mode  # noqa: SLF001  the only place that sees the headers of all its methods
+
+    def traced(method: str, url: str, **given: Any) -> Any:
+        trace_id = recorder.next_trace_id()
+        given["headers"].setdefault("traceparent", traceparent(trace_id))
+        answer = send(method, url, **given)
+        answer.trace_id = given["headers"]["traceparent"][3:35]
+        return answer
+
+    session._send_request_safe_mode = traced  # noqa: SLF001
+
+
 class EnterpriseUser(Paced, FastHttpUser):
-    """A FastHttpUser with short time-outs, verified TLS, no hidden retries and a fixed pace."""
+    """A FastHttpUser with short time-outs, verified TLS, no hidden retries, and the pace of :class:`Paced`."""
 
     abstract = True
     connection_timeout = 3.0
@@ -34,3 +50,7 @@ class EnterpriseUser(Paced, FastHttpUser):
         # geventhttpclient repeats a GET on a new connection up to size + 1 times when the server closes the old one,
         # and reports the last try alone. A user here sees, and records, what happened.
         self.client.client.clientpool.get_client(URL(self.client.base_url or ""))._connection_pool.size = -1  # noqa: SLF001
+        if self.recorder is not None:
+            _trace(self.client, self.recorder)
+        if self.journeys:
+            self.journeys.time_http(self.client)

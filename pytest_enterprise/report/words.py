@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pytest_enterprise.claims import Answer
+from pytest_enterprise.errors import ConfigurationError
+from pytest_enterprise.load import notation
+from pytest_enterprise.load.arrivals import from_document
 from pytest_enterprise.objectives.text import between, quantity
 from pytest_enterprise.report.parts import Fault, Judgement, RunReport, Scenario
 
@@ -123,6 +126,23 @@ def proof(fault: Fault) -> str:
         "none": "none (nothing was meant to happen)",
         "unproven": "not told by Toxiproxy",
     }.get(fault.proof, fault.proof or "unknown")
+
+
+def loop(started: Mapping[str, Any]) -> str:
+    """What ``load.started`` tells of its loop: ``30 users, closed loop``; ``constant, 100 per second, open loop``."""
+    users = started.get("users")
+    if started.get("closed_loop") is not False:
+        return f"{count(users, 'user') if isinstance(users, int) and users else 'some users'}, closed loop"
+    try:
+        return f"{notation.words(from_document(started['arrivals']))}, open loop"
+    except (ConfigurationError, KeyError, TypeError, ValueError):  # of another version
+        return "open loop"
+
+
+def loops(scenario: Scenario) -> str:
+    """Which loops its loads were, to stand behind its name: `` (closed loop)``; empty where it had none."""
+    found = sorted({"closed" if load.closed_loop else "open" for load in scenario.loads})
+    return f" ({' and '.join(found)} loop)" if found else ""
 
 
 def fact(name: str, value: Any) -> str:

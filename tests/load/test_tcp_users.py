@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import socket
 import struct
+from itertools import pairwise
 
 import pytest
 
@@ -33,6 +34,7 @@ async def speak(reader, writer, server):
     server.counts["connections"] += 1
     while line := await reader.readline():
         server.counts["lines"] += 1
+        server.since = getattr(server, "since", asyncio.get_running_loop().time())
         if server.mode == "half":
             writer.write(line[: len(line) // 2])
             await writer.drain()
@@ -44,6 +46,8 @@ async def speak(reader, writer, server):
             return
         if server.mode == "hang":
             await asyncio.sleep(30)
+        if server.mode == "stall":  # the first second, for everybody
+            await asyncio.sleep(max(0, server.since + 1 - asyncio.get_running_loop().time()))
         if server.mode == "drip":
             for _ in range(100):
                 writer.write(b".")
@@ -116,6 +120,21 @@ def test_a_refused_connection_is_a_failed_request(load, locustfile):
     with load(locustfile(USERS.format(ask='b"x\\n", name="x"')), users=1, host=address) as traffic:
         traffic.wait_for_requests(3)
     assert {r.error for r in traffic.records()} == {"ConnectionRefusedError"}
+
+
+def test_in_an_open_loop_latency_counts_from_the_intended_moment(serve, load, locustfile):
+    """Questions are asked when they are meant to be, each by a user that is free; all who met a stall saw it."""
+    server = serve("stall", speak)
+    path = locustfile(USERS.format(ask='b"hello\\n", name="hello", time_limit=10'))
+    with load(path, arrivals=20, host=f"tcp://{server.address}", seconds=2.5) as traffic:
+        traffic.wait(20)
+    records = sorted(traffic.records())
+    assert {(r.name, r.error) for r in records} <= {("TCP hello", ""), ("TCP hello", UNFINISHED)}
+    gaps = [round((later.start - earlier.start) / 1e6) for earlier, later in pairwise(records)]
+    assert set(gaps) == {50}
+    assert server.counts["connections"] > 5
+    stalled = [r for r in records if (r.start - records[0].start) / 1e9 < 0.9]
+    assert all(r.latency > 0.9 - (r.start - records[0].start) / 1e9 for r in stalled)
 
 
 def test_of_an_unexpected_answer_digest_and_trace_are_kept(ask):

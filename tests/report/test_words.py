@@ -75,3 +75,18 @@ def test_again(demo):
     report = load_run(demo)
     assert words.again(report) == "pytest scenarios -m demo --enterprise-seed=4021338117"
     assert words.again(report, "a.py::b[x y]").startswith("pytest 'a.py::b[x y]' --enterprise-seed=4021338117")
+
+
+@pytest.mark.parametrize(
+    ("started", "told"),
+    [
+        ({"users": 30, "closed_loop": True}, "30 users, closed loop"),
+        ({"users": None}, "some users, closed loop"),
+        ({"closed_loop": False, "arrivals": {"kind": "constant", "rate": 100}}, "constant, 100 per second, open loop"),
+        ({"closed_loop": False, "arrivals": {"kind": "of tomorrow"}}, "open loop"),
+        ({"closed_loop": False}, "open loop"),
+    ],
+)
+def test_loop(started, told):
+    """Wherever a load is told of, its loop is."""
+    assert words.loop(started) == told
