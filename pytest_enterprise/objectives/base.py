@@ -75,6 +75,8 @@ class Objective(ABC):
 
     measured: ClassVar[bool] = True
     """Judged by requests, so that it needs a load."""
+    by_notes: ClassVar[bool] = False
+    """Judged by what users noted, which is read only where that is so."""
 
     name: str = ""
     """A stable word for it (``availability-during``), which ``sabotage`` refers to; made from the rest if empty."""

@@ -138,8 +138,8 @@ class Objectives:
         if by_request and not loads:
             raise ConfigurationError(f"{by_request[0].name}: there is no load to judge it by; give load=...")
         requests, span = _recorded(loads)
-        found = judge(chosen, requests, windows, span=span, around=around, operations=_noted(loads))
-        found = [_traced(verdict, loads) for verdict in found]
+        noted = _noted(loads) if any(objective.by_notes for objective in chosen) else []
+        found = _traced(judge(chosen, requests, windows, span=span, around=around, operations=noted), loads)
         self._refuse_repetition(found)
         found = _believed(found, {objective.name for objective in by_request}, loads)
         for verdict in found:
@@ -179,10 +179,10 @@ def _window(fault: Window | Disturbance) -> Window:
     return Window(fault.id, fault.fault.kind, fault.fault.target, fault.began_ns, fault.ended_ns, told)
 
 
-def _traced(verdict: Verdict, loads: Sequence[Traffic]) -> Verdict:
-    """With the trace ids of its worst requests, where a load kept those of what was unexpected and of the slowest."""
-    if not verdict.worst:
-        return verdict
+def _traced(verdicts: Sequence[Verdict], loads: Sequence[Traffic]) -> list[Verdict]:
+    """With the trace ids of their worst requests, where a load kept those of what was unexpected and of the slowest."""
+    if not any(verdict.worst for verdict in verdicts):
+        return list(verdicts)
     known = {
         (entry["start"], entry["name"]): str(entry["trace_id"])
         for load in loads
@@ -191,8 +191,8 @@ def _traced(verdict: Verdict, loads: Sequence[Traffic]) -> Verdict:
         for entry in getattr(load, kept)()
         if entry.get("trace_id")
     }
-    traces = tuple(known.get((request.start, request.name), "") for request in verdict.worst)
-    return verdict._replace(traces=traces) if any(traces) else verdict
+    traces = [tuple(known.get((worst.start, worst.name), "") for worst in verdict.worst) for verdict in verdicts]
+    return [v._replace(traces=found) if any(found) else v for v, found in zip(verdicts, traces, strict=True)]
 
 
 def _noted(loads: Sequence[Traffic]) -> list[Mapping[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from pytest_enterprise.errors import ConfigurationError
 from pytest_enterprise.objectives import intervals
@@ -20,6 +21,8 @@ class Durability(Objective):
     over, past every cache. An operation whose outcome a user never heard may be kept or not. Held from 300 acknowledged
     operations on, as a claim that not one request fails is; a single loss breaks it however few they are.
     """
+
+    by_notes: ClassVar[bool] = True
 
     kept: Collection[object] = field(repr=False)
     """The keys that the system still has, compared as text."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pytest_enterprise.objectives.base import Bound, Objective, Verdict, check_number
 from pytest_enterprise.objectives.latency import judge_percentile
@@ -18,6 +19,8 @@ class Freshness(Objective):
     when it showed all. With ``endpoint``, only those noted with ``endpoint="GET /tasks"``. Judged from as many reads on
     as a latency percentile is of requests.
     """
+
+    by_notes: ClassVar[bool] = True
 
     percentile: float = 99
     """Above 0 and up to 100; 100 is the oldest that was read."""
