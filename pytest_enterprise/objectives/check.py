@@ -57,8 +57,6 @@ class Disturbance(Protocol):
     def ended_ns(self) -> int | None: ...
 
 
-_UNTOLD: tuple[Any, ...] = (None, "", (), [], 0, False)
-"""Settings of a fault that were left as they are."""
 _STOPPING = 2_500_000_000
 """The time, in ns, that users get to end their last request, with some to spare."""
 
@@ -175,7 +173,7 @@ def _window(fault: Window | Disturbance) -> Window:
         )
     # An application of a fault that somebody else made need not tell its settings.
     settings: Mapping[str, Any] = getattr(fault.fault, "settings", {})
-    told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items() if value not in _UNTOLD)
+    told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items() if value)
     return Window(fault.id, fault.fault.kind, fault.fault.target, fault.began_ns, fault.ended_ns, told)
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def quantity(value: float | None, unit: str) -> str:
-    """A value with its unit: ``99.5 %``, ``0.812 s``, ``51.3 requests/s``, ``3 tasks``; ``unknown`` for None."""
+    """A value with its unit: ``99.5 %``, ``0.812 s``, ``0.25 ms``, ``51.3 requests/s``; ``unknown`` for None."""
     if value is None:
         return "unknown"
     if not math.isfinite(value):
@@ -18,7 +18,7 @@ def quantity(value: float | None, unit: str) -> str:
     if unit == "share":
         return f"{_percent(value)} %"
     if unit == "s":
-        return f"{value:.3f} s"
+        return f"{value:.3f} s" if value == 0 or abs(value) >= 0.001 else f"{value * 1e3:.3g} ms"
     number = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
     return f"{number} {unit}".rstrip()
 

@@ -93,7 +93,7 @@ def test_a_load_can_be_judged_from_the_command_line(serve, locustfile, tmp_path,
     )
     broken = run("strict", GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(summary))
     assert broken.returncode == 1
-    assert re.search(r"^served: broken: .*limit at most 0.000 s", broken.stdout, re.MULTILINE)
+    assert re.search(r"^served: broken: .*limit at most 0.001 ms", broken.stdout, re.MULTILINE)
     assert "worst requests:" in broken.stdout
     assert re.search(r"^again: .*load .*--objectives=strict", broken.stdout, re.MULTILINE)
     assert re.search(r"^::error title=.*served%3A broken::", broken.stdout, re.MULTILINE)

@@ -277,6 +277,8 @@ def test_what_the_faults_were_doing(window):
         (0.0, "share", "0 %"),
         (0.25743, "share", "25.74 %"),
         (0.0123, "s", "0.012 s"),
+        (0.00025, "s", "0.25 ms"),
+        (0, "s", "0.000 s"),
         (3, "tasks", "3 tasks"),
         (51.3333, "requests/s", "51.33 requests/s"),
         (None, "s", "unknown"),
