@@ -99,7 +99,7 @@ def _parsed(text: str, source: object) -> Any:
     except ValueError as first:
         if text.lstrip()[:1] == "{":
             raise ConfigurationError(f"{source} is no OpenAPI description: {first}") from None
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     try:
         return yaml.safe_load(text)

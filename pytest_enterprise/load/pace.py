@@ -76,6 +76,13 @@ class Paced:
         self._due = max(self._due + self._period, now)
         return self._due - now
 
+    def intention(self) -> dict[str, int]:
+        """For the context of a request that is sent now: the moment that it counts from, where that is an earlier one.
+
+        Once for each journey of an open loop, and empty otherwise.
+        """
+        return self.journeys.intention() if self.journeys else {}
+
     def acknowledged(self, key: str, *, status: str = "ok", **facts: Any) -> None:
         """Note what is known of the operation ``key``: ``ok`` (the server said it is done), ``fail`` (it said no) or
         ``unknown`` (no answer).
@@ -85,3 +92,11 @@ class Paced:
         """
         if self.recorder is not None:
             self.recorder.operation(key, status, facts)
+
+    def saw(self, key: str, *, age: float, **facts: Any) -> None:
+        """Note that what was read of ``key`` was ``age`` seconds old: the time since a change that it did not show yet.
+
+        Judged by ``Freshness``. Does nothing under plain Locust.
+        """
+        if self.recorder is not None:
+            self.recorder.operation(key, "seen", {"age": age, **facts})

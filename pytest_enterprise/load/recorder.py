@@ -10,7 +10,7 @@ from pathlib import Path
 from time import monotonic_ns, time_ns
 from typing import Any
 
-from pytest_enterprise.load.records import RecordWriter, trace_id
+from pytest_enterprise.load.records import WRONG, RecordWriter, trace_id
 
 UNFINISHED = "unfinished"
 """The error of a request that was still under way when its user was stopped."""
@@ -25,8 +25,11 @@ _STEP = 5_000_000
 _NUMBERS = re.compile(r"0x[0-9a-fA-F]+|\d{4,}|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}")
 
 
-def kind_of(failure: Any) -> str:
-    """What Locust's ``exception`` is recorded as: ``HTTP 503``, ``TimeoutError``, the text of a failed check."""
+def kind_of(failure: Any, response: Any = None) -> str:
+    """What Locust's ``exception`` is recorded as: ``HTTP 503``, ``TimeoutError``, the text of a failed check.
+
+    A check that found an answer wrong is told from one that found none, or a refusal, by the status of ``response``.
+    """
     failure = getattr(failure, "original", None) or failure
     kind = getattr(failure, "kind", None)  # a refusal in a protocol's own words
     if isinstance(kind, str):
@@ -38,7 +41,10 @@ def kind_of(failure: Any) -> str:
         return f"HTTP {failure.response.status_code}"
     if name in ("CatchResponseError", "ResponseError", "str"):
         # What differs in every answer (identifiers, addresses) would make every failure a kind of its own.
-        return _NUMBERS.sub("...", str(failure))[:120] or "check failed"
+        text = _NUMBERS.sub("...", str(failure))[:120] or "check failed"
+        status = getattr(response, "status_code", 200)
+        good = isinstance(status, int) and 0 < status < 400 and (response is not None or name != "str")
+        return f"{WRONG}{text}" if good and not text.startswith(WRONG) else text
     return name
 
 
@@ -77,8 +83,8 @@ class Recorder:
         response_length: int | None,
         exception: Any = None,
         start_time: float | None = None,
-        response: Any = None,
         context: Any = None,
+        response: Any = None,
         **_: Any,
     ) -> None:
         """The listener for Locust's ``request`` event; it must stay cheap."""
@@ -97,7 +103,7 @@ class Recorder:
         if exception is None:
             error = ""
         else:
-            error = kind_of(exception)
+            error = kind_of(exception, response)
             self.failures += 1
             self._note(start, f"{request_type} {name}", error, response)
         self._writer.add(start, latency, f"{request_type} {name}", error, response_length or 0)
