@@ -16,6 +16,7 @@ import venv
 from pathlib import Path
 from typing import Any
 
+from judging import measure as measure_judging
 from load import measure as measure_load
 from proxy import measure as measure_proxy
 from proxy_accuracy import measure as measure_accuracy
@@ -120,6 +121,7 @@ def main() -> None:
         "idle": idle,
         "stack": stack,
         "load": measure_load,
+        "judging": measure_judging,
         "proxy": measure_proxy,
         "proxy accuracy": measure_accuracy,
         "proxy connections": measure_connections,

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
-_DTYPE = np.dtype([("start", "<u8"), ("latency", "<u4"), ("name", "<u2"), ("outcome", "<u2"), ("size", "<u4")])
+DTYPE = np.dtype([("start", "<u8"), ("latency", "<u4"), ("name", "<u2"), ("outcome", "<u2"), ("size", "<u4")])
+"""A record as NumPy reads it: :data:`records.RECORD`."""
 _BLOCK = 8192
 
 
@@ -66,7 +67,7 @@ class Columns(Sequence[Request]):
         file = path.with_name(path.name + ".requests")
         count = file.stat().st_size // RECORD.size
         # A file of no byte cannot be mapped.
-        raw: Any = np.memmap(file, _DTYPE, "r", shape=(count,)) if count else np.empty(0, _DTYPE)
+        raw: Any = np.memmap(file, DTYPE, "r", shape=(count,)) if count else np.empty(0, DTYPE)
         # Read after the records: the writer puts a name into the index before any record that uses it.
         names, errors = read_index(path)
         return cls(

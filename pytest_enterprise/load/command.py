@@ -42,13 +42,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--option", action="append", default=[], metavar="NAME=VALUE", help="an option that the locustfile declares"
     )
-    replay = parser.add_argument_group("recorded traffic, sent again with its timing, to --host alone")
-    replay.add_argument("--replay", metavar="FILE", help="an access log (common, combined, Envoy's) or a HAR file")
-    replay.add_argument("--replay-speed", type=float, default=1.0, metavar="X", help="so many times as fast")
-    replay.add_argument("--replay-methods", metavar="A,B", help="default: of a log GET,HEAD,OPTIONS")
-    replay.add_argument("--replay-sort", action="store_true", help="put a file in order whose times are not")
-    replay.add_argument("--replay-origin", metavar="HOST", help="the host of a HAR file; default: its first")
-    replay.add_argument("--replay-secrets", action="store_true", help="send recorded credentials too")
     parser.add_argument(
         "--objectives",
         action="append",
@@ -56,6 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="judge the load: a group of objectives in pyproject.toml, or the path of an OpenSLO document",
     )
+    replay = parser.add_argument_group("recorded traffic, sent again with its timing, to --host alone")
+    replay.add_argument("--replay", metavar="FILE", help="an access log (common, combined, Envoy's) or a HAR file")
+    replay.add_argument("--replay-speed", type=float, default=1.0, metavar="X", help="so many times as fast")
+    replay.add_argument("--replay-methods", metavar="A,B", help="default: of a log GET,HEAD,OPTIONS")
+    replay.add_argument("--replay-sort", action="store_true", help="put a file in order whose times are not")
+    replay.add_argument("--replay-origin", metavar="HOST", help="the host of a HAR file; default: its first")
+    replay.add_argument("--replay-secrets", action="store_true", help="send recorded credentials too")
     parser.add_argument("--reports", default="reports", metavar="DIR", help="where the run directory is made")
     parser.add_argument("--web", action="store_true", help="Locust's web UI on 127.0.0.1 instead")
     parser.add_argument("--web-port", type=int, default=8089, metavar="PORT")

@@ -197,6 +197,12 @@ class Traffic:
         """
         return self._lines(".unexpected.jsonl")
 
+    def slowest(self) -> list[dict[str, Any]]:
+        """Of each success that was among the three slowest of its name when it ended, ``start``, ``name`` and
+        ``trace_id``; at most 10,000, and only of users that send trace ids.
+        """
+        return self._lines(".slowest.jsonl")
+
     def _lines(self, suffix: str) -> list[dict[str, Any]]:
         path = self.path.with_suffix(suffix)
         if not path.exists():

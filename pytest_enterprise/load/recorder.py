@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import json
 import re
@@ -17,6 +18,8 @@ UNFINISHED = "unfinished"
 
 UNEXPECTED = 10_000
 """Unexpected answers of which a load keeps digest and trace id; of further ones it keeps the number."""
+SLOWEST = 3
+"""Requests of each name that are always among those whose trace ids are kept, because they were the slowest so far."""
 DIGESTED = 1 << 20
 """Bytes of an answer's body that its digest covers."""
 
@@ -65,6 +68,11 @@ class Recorder:
         self._unexpected: list[str] = []
         self._unexpected_path = path.with_name(path.name + ".unexpected.jsonl")
         self._unexpected_count = 0
+        self._slowest: dict[str, list[float]] = {}
+        """The greatest latencies of each name so far, ascending."""
+        self._slow: list[str] = []
+        self._slow_path = path.with_name(path.name + ".slowest.jsonl")
+        self._slow_count = 0
         self._users = 0
         self._begun = 0
         self._offset = self._offset_before = time_ns() - monotonic_ns()
@@ -100,13 +108,28 @@ class Recorder:
             noted = int(start_time * 1e9) - (self._offset if start >= self._stepped else self._offset_before)
             if noted < start:
                 start = noted
+        name = f"{request_type} {name}"
         if exception is None:
             error = ""
+            slowest = self._slowest.get(name)
+            if slowest is None or len(slowest) < SLOWEST or latency > slowest[0]:
+                self._note_slow(start, latency, name, response)
         else:
             error = kind_of(exception, response)
             self.failures += 1
-            self._note(start, f"{request_type} {name}", error, response)
-        self._writer.add(start, latency, f"{request_type} {name}", error, response_length or 0)
+            self._note(start, name, error, response)
+        self._writer.add(start, latency, name, error, response_length or 0)
+
+    def _note_slow(self, start: int, latency: float, name: str, response: Any) -> None:
+        """Keep the trace id of a success that is slower than nearly all before it: the first few, then ever fewer."""
+        if self._slow_count == UNEXPECTED:
+            return
+        self._slow_count += 1
+        slowest = self._slowest.setdefault(name, [])
+        bisect.insort(slowest, latency)
+        del slowest[:-SLOWEST]
+        if trace := getattr(response, "trace_id", ""):
+            self._slow.append(json.dumps({"start": start, "name": name, "trace_id": trace}) + "\n")
 
     def _note(self, start: int, name: str, error: str, response: Any) -> None:
         """Keep what an assertion needs of an unexpected answer: never its text, which may hold secrets."""
@@ -161,6 +184,10 @@ class Recorder:
             with self._unexpected_path.open("a", encoding="utf-8") as file:
                 file.writelines(self._unexpected)
             self._unexpected.clear()
+        if self._slow:
+            with self._slow_path.open("a", encoding="utf-8") as file:
+                file.writelines(self._slow)
+            self._slow.clear()
         now = monotonic_ns()
         change = time_ns() - now - self._offset
         if -_STEP <= change <= _STEP:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from pytest_enterprise.errors import ConfigurationError, nearest
 from pytest_enterprise.load.records import Request
+from pytest_enterprise.objectives import intervals
 from pytest_enterprise.objectives.phases import PHASES, Observed, Phase, Window
 from pytest_enterprise.objectives.text import quantity
 
@@ -167,6 +168,11 @@ def too_few(samples: int, required: int, what: str, shown: str = "") -> str:
         f"{samples:,} {what}{f' {shown};' if shown else ','} {required:,} needed to judge this limit: let the phase "
         f"last about {longer:g} times as long, or use more users"
     )
+
+
+def would_show(total: int, what: str) -> str:
+    """What share of so many could hardly (5 %) have been bad without one of them being seen, in words."""
+    return f"had {quantity(min(1.0, intervals.PER_ALLOWED / total), 'share')} or more {what}, it would have shown"
 
 
 def told(change: float, unit: str) -> str:

@@ -180,14 +180,15 @@ def _window(fault: Window | Disturbance) -> Window:
 
 
 def _traced(verdict: Verdict, loads: Sequence[Traffic]) -> Verdict:
-    """With the trace ids of its worst requests, where a load kept what it found unexpected."""
+    """With the trace ids of its worst requests, where a load kept those of what was unexpected and of the slowest."""
     if not verdict.worst:
         return verdict
     known = {
         (entry["start"], entry["name"]): str(entry["trace_id"])
         for load in loads
-        if hasattr(load, "unexpected")
-        for entry in load.unexpected()
+        for kept in ("unexpected", "slowest")
+        if hasattr(load, kept)
+        for entry in getattr(load, kept)()
         if entry.get("trace_id")
     }
     traces = tuple(known.get((request.start, request.name), "") for request in verdict.worst)

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 
 from pytest_enterprise.errors import ConfigurationError
 from pytest_enterprise.objectives import intervals
-from pytest_enterprise.objectives.base import WORST, Bound, Objective, Outcome, Verdict, too_few
+from pytest_enterprise.objectives.base import WORST, Bound, Objective, Outcome, Verdict, too_few, would_show
 from pytest_enterprise.objectives.message import doing
 from pytest_enterprise.objectives.phases import Observed, Phase, Window
-from pytest_enterprise.objectives.text import quantity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +57,7 @@ class Durability(Objective):
             told = [f"{entry['key']}, acknowledged {doing(entry['t'], observed.windows)}".rstrip() for entry in lost]
             detail += f": {'; '.join(told[:WORST])}{'; ...' if len(lost) > WORST else ''}"
         else:
-            share = quantity(intervals.PER_ALLOWED / total, "share")
-            detail += f"; had {share} or more been lost, it would have shown"
+            detail += f"; {would_show(total, 'been lost')}"
         outcome: Outcome = "held" if len(lost) <= self.at_most else "broken"
         required = intervals.needed(1.0)
         if outcome == "held" and total < required:

@@ -11,8 +11,8 @@ tests:
 
 - ``ratioMetric``: ``good`` measures ``successes`` of the ``total`` ``requests``, or ``right-answers`` of the
   ``answers`` (``bad``: ``failures``, ``wrong-answers``). An objective's ``target`` is the least share of good ones.
-- ``thresholdMetric``: ``latency`` or ``age``, in seconds. An objective's ``target`` is the share that is at most
-  (``op: lte``) its ``value``.
+- ``thresholdMetric``: ``latency`` or ``age``, in seconds. An objective's ``target`` is the share that is at most its
+  ``value`` (``op: lte``) or less (``lt``).
 
 ``phase`` is ``whole`` unless it is given. With the annotation ``pytest-enterprise/error-budget-at-most: "0.01"`` the
 failures may use up that share of the budget of the time window, too. All else that OpenSLO allows and that a load
@@ -21,6 +21,7 @@ cannot tell (time slices, calendar windows, alert policies, composites) is refus
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -90,7 +91,10 @@ def _header(path: Path, document: Any) -> tuple[str, dict[str, Any]]:
 
 def _slo(where: str, name: str, document: dict[str, Any], indicators: Mapping[str, _Indicator]) -> list[Objective]:
     known = ("description", "service", "indicator", "indicatorRef", "timeWindow", "budgetingMethod", "objectives")
-    spec = mapping(f"{where}: spec", document["spec"], known)
+    given = document["spec"]
+    if isinstance(given, dict) and not given.get("alertPolicies"):  # documents have the list even when it is empty
+        given = {key: value for key, value in given.items() if key != "alertPolicies"}
+    spec = mapping(f"{where}: spec", given, known)
     if spec.get("budgetingMethod") != "Occurrences":
         raise ConfigurationError(
             f"{where}: budgetingMethod={spec.get('budgetingMethod')!r}; write Occurrences: a load of minutes has no "
@@ -124,11 +128,13 @@ def _objective(place: str, name: str, indicator: _Indicator, target: float, fiel
             if key in fields:
                 raise ConfigurationError(f"{place}: {key!r} belongs to a thresholdMetric; a ratio has a target alone")
         return _made(place, indicator.kind, {"name": name, "at_least": target, **indicator.where})
-    if fields.get("op") != "lte":
+    if fields.get("op") not in ("lte", "lt"):
         raise ConfigurationError(
-            f"{place}: op={fields.get('op')!r}; write lte: {target:g} of all take at most the value"
+            f"{place}: op={fields.get('op')!r}; write lte or lt: {target:g} of all take at most the value, or less"
         )
     seconds = number(f"{place}: value", fields.get("value"))
+    if fields["op"] == "lt":
+        seconds = math.nextafter(seconds, 0)
     settings = {"name": name, "percentile": round(target * 100, 9), "at_most": seconds}
     return _made(place, indicator.kind, {**settings, **indicator.where})
 

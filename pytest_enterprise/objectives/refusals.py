@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_enterprise.errors import ConfigurationError
-from pytest_enterprise.objectives.base import WORST, Bound, Objective, Outcome, Verdict, check_number
+from pytest_enterprise.objectives.base import WORST, Bound, Objective, Outcome, Verdict, check_number, would_show
 from pytest_enterprise.objectives.phases import Observed, Window
 from pytest_enterprise.objectives.text import errors, quantity
 
@@ -68,6 +68,8 @@ class Refusals(Objective):
             detail = (
                 f"{detail}, {self.at_least:,} needed to judge refusals: let the fault last longer or drop the objective"
             )
+        else:
+            detail += f"; {would_show(len(requests), 'hung or failed otherwise')}"
         worst = dishonest.slowest(WORST)
         worst += [request for request in hung.slowest(2 * WORST) if request not in worst]
         return self.verdict(window, outcome, value, len(refused), detail, worst=worst)

@@ -170,7 +170,7 @@ def test_headers_are_sent_with_each_request(use, shop):
     [
         (404, "HTTP 404, which is not declared"),
         (503, "HTTP 503"),
-        (302, "HTTP 302, which is not declared"),
+        (302, "wrong: HTTP 302, which is not declared"),
     ],
 )
 def test_a_status_that_is_not_declared_is_a_failure(use, shop, status, error):

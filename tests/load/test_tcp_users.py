@@ -13,6 +13,7 @@ import pytest
 from pytest_enterprise.errors import LoadFailed
 from pytest_enterprise.load.recorder import UNFINISHED
 from pytest_enterprise.load.records import trace_id
+from pytest_enterprise.objectives import Correctness, Latency, ObjectiveBroken, Objectives
 
 USERS = """
 import re
@@ -160,3 +161,32 @@ def test_a_host_of_another_protocol_is_told(serve, load, locustfile):
     with pytest.raises(LoadFailed, match=r"host 'http://.*' cannot be used; write tcp://HOST:PORT"):
         with load(locustfile(USERS.format(ask='b"x", name="x"')), users=1, host=serve().url) as traffic:
             traffic.run_for(0.3)
+
+
+def test_a_broken_objective_names_the_traces_of_its_worst_requests(ask):
+    """The ids under which the server saw the requests that were answered wrongly."""
+    _, traffic = ask(call='b"hello\\n", name="x", expect=b"bye\\n"')
+    made = Objectives(lambda kind, **fields: None, "test")
+    with pytest.raises(ObjectiveBroken) as raised:
+        made.check(Correctness(at_least=0.9, phase="whole"), load=traffic)
+    (verdict,) = made.verdicts
+    assert len(verdict.traces) == 3
+    assert set(verdict.traces) <= {line["trace_id"] for line in traffic.unexpected()}
+    assert f"trace {verdict.traces[0]}" in str(raised.value)
+
+
+def test_the_slowest_of_those_that_succeed_have_their_traces_too(ask):
+    """A few of each name are kept, the slowest of all among them, so that a broken latency can name them."""
+    _, traffic = ask(call='b"hello\\n", name="x", expect=b"hello\\n"', requests=200)
+    seed = traffic.settings["seed"]
+    kept = traffic.slowest()
+    assert 3 <= len(kept) < 60
+    known = {trace_id(seed, number) for number in range(1, traffic.requests + 1)}
+    assert {line["trace_id"] for line in kept} <= known
+    made = Objectives(lambda kind, **fields: None, "test")
+    with pytest.raises(ObjectiveBroken) as raised:
+        made.check(Latency(percentile=50, at_most=1e-6, phase="whole"), load=traffic)
+    (verdict,) = made.verdicts
+    assert len(set(verdict.traces)) == 3
+    assert set(verdict.traces) <= known
+    assert f"trace {verdict.traces[0]}" in str(raised.value)

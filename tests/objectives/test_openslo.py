@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from pytest_enterprise.errors import ConfigurationError
-from pytest_enterprise.objectives import Availability, Correctness, ErrorBudget, Freshness, Latency, Objectives
+from pytest_enterprise.objectives import Availability, Correctness, ErrorBudget, Freshness, Latency, Objectives, judge
 from pytest_enterprise.objectives.openslo import from_openslo
 
 SLO = """
@@ -92,6 +92,20 @@ def test_a_threshold_is_a_percentile(parsed):
     assert first == Freshness(name="speed-1", percentile=99, at_most=0.25, phase="during")
 
 
+def test_less_than_is_not_at_most(parsed, request_at):
+    """A percentile of just the value is at most it, and not less."""
+    requests = [request_at(i / 10, 0.25) for i in range(1000)]
+    for op, outcome in (("lte", "held"), ("lt", "broken")):
+        objective, _ = parsed(SLI.replace("op: lte", f"op: {op}").replace("phase: during", "phase: whole"))
+        assert judge([objective], requests, [])[0].outcome == outcome
+
+
+def test_an_empty_list_of_alert_policies_asks_for_nothing(parsed):
+    """Documents carry it by custom."""
+    for empty in ("alertPolicies: []", "alertPolicies:"):
+        assert parsed(SLO.replace("  service: shop", f"  {empty}\n  service: shop")) == parsed(SLO)
+
+
 def test_an_annotation_limits_the_budget_of_the_time_window(parsed):
     """Four weeks, of which the load may use up a hundredth."""
     text = SLO.replace("{team: shop}", '{pytest-enterprise/error-budget-at-most: "0.01"}')
@@ -126,7 +140,7 @@ def test_a_test_judges_a_document_by_its_path(tmp_path, stream):
         (SLO, "openslo/v1", "openslo/v2", "apiVersion='openslo/v2'; write openslo/v1"),
         (SLO, "kind: SLO", "kind: AlertPolicy", "kind='AlertPolicy' says nothing .* Known: SLI, SLO, Service"),
         (SLO, "  service: shop", "  servize: shop", "SLO orders: spec: 'servize' is unknown .* Did you mean 'service'"),
-        (SLO, "  service: shop", "  alertPolicies: []", "'alertPolicies' is unknown or says nothing to a load"),
+        (SLO, "  service: shop", "  alertPolicies: [page]", "'alertPolicies' is unknown or says nothing to a load"),
         (SLO, "Occurrences", "Timeslices", "budgetingMethod='Timeslices'; write Occurrences"),
         (SLO, "isRolling: true", "isRolling: false", "only rolling windows"),
         (SLO, "4w", "4 weeks", "duration='4 weeks'; write a number and"),
