@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from pytest_enterprise import claims as claims_file
 from pytest_enterprise.errors import ConfigurationError, EnterpriseError, cannot_write
@@ -344,5 +345,11 @@ def make_load(live: LiveStack, test: str) -> Load:
     targets = [link.server for link in live.spec.links if link.client == LOAD]
     if targets:
         live.ensure(*targets)
-    hosts = {live.url(target): f"{LOAD} -> {target}" for target in targets}
-    return Load(live.run, test, default_host=next(iter(hosts), None), root=Path.cwd(), link_of=hosts.get)
+    links = {str(live.address(target)): f"{LOAD} -> {target}" for target in targets}
+
+    def link_of(host: str) -> str | None:
+        return links.get(urlsplit(host).netloc.rpartition("@")[2])  # whatever protocol is spoken over it
+
+    return Load(
+        live.run, test, default_host=live.url(targets[0]) if targets else None, root=Path.cwd(), link_of=link_of
+    )

@@ -54,7 +54,7 @@ class Traffic:
         self.arrivals: dict[str, Any] = {}
         """Of an open loop: arrivals that were ``due``, ``made``, and made ``late``; the worst ``lag`` in seconds."""
         self.behind = ""
-        """Why an open loop did not keep to its arrivals, so that nothing can be judged by it; empty when it did."""
+        """Why nothing can be judged by an open loop, which has not kept to its arrivals so far; empty when it has."""
         self.recording: Recording | None = None
         """Of a replay: what was read, and what was left out; ``recording.summary()`` tells it in lines."""
         self._run = run
@@ -253,11 +253,8 @@ class Traffic:
                     self._error = f"load {self.id} ended although nobody had asked for it ({self._reason})"
 
     def _take_arrivals(self, figures: dict[str, Any]) -> None:
-        first = not self.behind
         self.behind = str(figures.pop("behind", ""))
         self.arrivals = figures
-        if self.behind and first:
-            self._run.events.emit("load.behind", load=self.id, test=self._test, reason=self.behind)
 
     def _check(self) -> None:
         if self._process is None:
@@ -316,6 +313,8 @@ class Traffic:
         if self._listener:
             self._listener.join(5)
         self.stopped = self.stopped or time.monotonic_ns()
+        if self._announced and self.behind:
+            self._run.events.emit("load.behind", load=self.id, test=self._test, reason=self.behind)
         if self._announced:
             self._run.events.emit(
                 "load.finished",

@@ -136,8 +136,9 @@ def _open(settings: dict[str, Any], options: Any, classes: list[Any], control: C
     for kind in classes:
         if not issubclass(kind, Paced):
             control.fail(
-                f"user class {kind.__name__} of locustfile {settings['locustfile']} does not derive from "
-                "pytest_enterprise.load.users.EnterpriseUser, which arrivals need; derive it, or give users= alone"
+                f"user class {kind.__name__} of locustfile {settings['locustfile']} does not derive from a "
+                "user class of pytest_enterprise.load (such as users.EnterpriseUser), which arrivals need; derive it, "
+                "or give users= alone"
             )
     options.arrivals = dumps(settings["arrivals"])
     options.arrivals_at_most = settings["users"] or options.arrivals_at_most

@@ -24,10 +24,12 @@ from locust.user.task import LOCUST_STATE_RUNNING
 from pytest_enterprise.load.arrivals import Arrivals
 from pytest_enterprise.load.timer import Timer
 
-LATE = 0.1
-"""Seconds after its intended moment from which on the beginning of a journey is late, by the generator's own fault."""
-FEW = 0.01
-"""The share of arrivals that may be late, or not made at all, before the generator counts as behind."""
+LATE = ((0.1, 0.05), (0.5, 0.01))
+"""The generator is behind when journeys begin more than so many seconds after their intended moments, by its own fault,
+in more than such a share of arrivals: a moment without CPU is no reason to judge nothing, but a longer one is.
+"""
+MISSED = 0.01
+"""And when more than this share was not made at all."""
 AT_MOST = 5000
 """Journeys at once in one process, unless told otherwise: a limit for the machine's safety, not for the load."""
 _TURN = 16
@@ -71,7 +73,8 @@ class Dispatcher:
         self._freed = Event()
         self._schedule: Iterator[tuple[type, Arrival]] = iter(())
         self._next: Arrival | None = None
-        self._due = self._made = self._late = self._waited = 0
+        self._due = self._made = self._waited = 0
+        self._late = [0] * len(LATE)
         self._lag = 0.0
 
     def begin(self) -> None:
@@ -86,7 +89,7 @@ class Dispatcher:
             return
         self.ended = True  # first: what is due while it ends belongs to no load
         self._greenlet.kill()
-        late, before = monotonic_ns() - int(LATE * 1e9), self._due
+        late, before = monotonic_ns() - int(LATE[0][0] * 1e9), self._due
         while self._next and self._next.due <= late and self._due - before < _COUNTED:
             self._due += 1
             _, self._next = next(self._schedule, (None, None))
@@ -97,7 +100,7 @@ class Dispatcher:
         return {
             "due": self._due,
             "made": self._made,
-            "late": self._late,
+            "late": self._late[0],
             "lag": round(self._lag, 4),
             "behind": self._behind(),
         }
@@ -108,15 +111,13 @@ class Dispatcher:
                 f"the limit of {self._at_most:,} journeys at once was met: {self._waited:,} of {self._due:,} arrivals "
                 "had to wait for one to end"
             )
+        for (seconds, share), late in zip(LATE, self._late, strict=True):
+            if late > max(1, share * self._due):
+                worst = f"at worst {self._lag:.2f} s"
+                return f"{late:,} of {self._due:,} journeys began over {seconds:g} s late ({worst})"
         # While it runs, some are on their way to their users.
         missed = self._due - self._made if self.ended else 0
-        if self._late + missed <= max(1, FEW * self._due):
-            return ""
-        told = f"{missed:,} of {self._due:,} arrivals were not made" if missed else ""
-        if self._late:
-            told += f"{', ' if told else ''}{self._late:,} of {self._made:,} journeys began over {LATE:g} s late"
-            told += f" (at worst {self._lag:.2f} s)"
-        return told
+        return f"{missed:,} of {self._due:,} arrivals were not made" if missed > max(1, MISSED * self._due) else ""
 
     def _arrivals(self, began: int) -> Iterator[tuple[type, Arrival]]:
         kinds = list(self._environment.user_classes)
@@ -212,7 +213,8 @@ class Dispatcher:
 
     def _note(self, arrival: Arrival) -> None:
         lag = (monotonic_ns() - arrival.due) / 1e9
-        self._late += lag > LATE
+        for at, (seconds, _) in enumerate(LATE):
+            self._late[at] += lag > seconds
         self._lag = max(self._lag, lag)
 
 
@@ -227,20 +229,17 @@ class Journeys:
         self.number = 0
         """Of the arrival that the journey under way began with, from 0."""
         self._intended: int | None = None
-        self._request: Callable[..., Any]
-        self._event: Any
         user.wait_time = self.wait_time
         user.on_start = partial(dispatcher.enter, user, user.on_start)
+        client = vars(user).get("client")
+        if hasattr(client, "request_event"):  # one of Locust's HTTP sessions
+            self._request, self._event = client.request, client.request_event
+            client.request, client.request_event = self.request, self
 
     @property
     def pattern(self) -> Arrivals:
         """The pattern of the arrivals."""
         return self._dispatcher.pattern
-
-    def time_http(self, client: Any) -> None:
-        """Have the requests of a FastHttpSession counted from the intended moments."""
-        self._request, self._event = client.request, client.request_event
-        client.request, client.request_event = self.request, self
 
     def wait_time(self) -> float:
         """In place of the user's own: nothing is left to wait for when it returns."""
@@ -254,24 +253,24 @@ class Journeys:
         self._user.random.seed(f"{self._dispatcher.seed}/{arrival.number}")
         return 0.0
 
-    def take(self) -> dict[str, int]:
-        """What the journey's first request is told in its context: when it was meant to be sent, and when it is; what
-        the others are told: nothing.
-        """
-        if self._intended is None:
-            return {}
+    def intention(self) -> dict[str, int]:
+        """For the context of the request that is sent now; empty for all but the first of a journey."""
         intended, self._intended = self._intended, None
-        return {"intended": intended, "sent": monotonic_ns()}
+        return {} if intended is None else {"intended": intended, "sent": monotonic_ns()}
 
     def request(self, method: str, url: str, **given: Any) -> Any:
-        """FastHttpSession's, which tells the event what it is given as context."""
+        """The session's, with the intention in the context, which the event is told."""
         if self._intended is not None:
-            given["context"] = {**(given.get("context") or {}), **self.take()}
+            given["context"] = {**(given.get("context") or {}), **self.intention()}
         return self._request(method, url, **given)
 
     def fire(self, **told: Any) -> None:
         """The request event, with the latency from the intended moment."""
-        context = told.get("context") or {}
-        if "intended" in context:
-            told["response_time"] = told["response_time"] + (context["sent"] - context["intended"]) / 1e6
+        if late := waited(told.get("context")):
+            told["response_time"] += late
         self._event.fire(**told)
+
+
+def waited(context: Any) -> float:
+    """Milliseconds from the intended moment to the sending of a request, by its context; 0 where it has none."""
+    return (context["sent"] - context["intended"]) / 1e6 if context and "intended" in context else 0.0

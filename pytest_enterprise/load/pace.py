@@ -76,6 +76,13 @@ class Paced:
         self._due = max(self._due + self._period, now)
         return self._due - now
 
+    def intention(self) -> dict[str, int]:
+        """For the context of a request that is sent now: the moment that it counts from, where that is an earlier one.
+
+        Once for each journey of an open loop, and empty otherwise.
+        """
+        return self.journeys.intention() if self.journeys else {}
+
     def acknowledged(self, key: str, *, status: str = "ok", **facts: Any) -> None:
         """Note what is known of the operation ``key``: ``ok`` (the server said it is done), ``fail`` (it said no) or
         ``unknown`` (no answer).

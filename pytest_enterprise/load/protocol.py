@@ -14,6 +14,7 @@ from locust import User
 from locust.exception import ResponseError
 
 from pytest_enterprise.errors import ConfigurationError
+from pytest_enterprise.load.open_loop import waited
 from pytest_enterprise.load.pace import Paced
 from pytest_enterprise.load.records import WRONG
 
@@ -170,9 +171,9 @@ class ProtocolUser(Paced, User):
         # Its stack is read when a user is stopped in the middle of a request: see locust_runner.in_flight.
         method = self.protocol
         trace_id = "" if self.recorder is None else self.recorder.next_trace_id()
+        context = {**self.context(), **self.intention()}
         reply, content = Reply(None, 0), None
         error: BaseException | None = None
-        context = {**self.context(), **(self.journeys.take() if self.journeys else {})}
         start_time, start_perf_counter = time.time(), time.perf_counter()
         limit = self.time_limit if time_limit is None else time_limit
         ours = Timeout(limit)
@@ -203,9 +204,7 @@ class ProtocolUser(Paced, User):
         self.environment.events.request.fire(
             request_type=method,
             name=name,
-            response_time=seconds * 1e3 + (context["sent"] - context["intended"]) / 1e6
-            if "intended" in context
-            else seconds * 1e3,
+            response_time=seconds * 1e3 + waited(context),
             response_length=reply.size,
             response=answer,
             context=context,

@@ -91,8 +91,8 @@ class Recorder:
         response_length: int | None,
         exception: Any = None,
         start_time: float | None = None,
-        response: Any = None,
         context: Any = None,
+        response: Any = None,
         **_: Any,
     ) -> None:
         """The listener for Locust's ``request`` event; it must stay cheap."""

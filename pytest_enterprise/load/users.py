@@ -52,5 +52,3 @@ class EnterpriseUser(Paced, FastHttpUser):
         self.client.client.clientpool.get_client(URL(self.client.base_url or ""))._connection_pool.size = -1  # noqa: SLF001
         if self.recorder is not None:
             _trace(self.client, self.recorder)
-        if self.journeys:
-            self.journeys.time_http(self.client)

@@ -324,7 +324,9 @@ def test_what_an_open_loop_cannot_do_is_told(serve, load, locustfile):
         "from locust import FastHttpUser, task\nclass Plain(FastHttpUser):\n    @task\n    def visit(self):\n"
         "        self.client.get('/')\n"
     )
-    with pytest.raises(ConfigurationError, match=r"user class Plain .* does not derive from .*EnterpriseUser"):
+    with pytest.raises(
+        ConfigurationError, match=r"user class Plain .* does not derive from a user class .*EnterpriseUser"
+    ):
         load(locustfile(plain), arrivals=Constant(rate=5), host="http://127.0.0.1:1").begin()
     with load(locustfile(), arrivals=5, host=serve().url) as traffic:
         with pytest.raises(LoadFailed, match="its arrivals decide how many users"):
@@ -389,3 +391,24 @@ def test_workers_share_the_arrivals_and_a_lost_one_is_told(serve, locustfile):
     assert kept, out
     assert 140 <= int(kept[1]) <= 165
     assert kept[1] == kept[2]
+
+
+def test_users_of_other_protocols_make_arrivals_too(serve, load, locustfile):
+    """What a journey begins with counts from its intended moment, whatever the user speaks."""
+    text = """
+from locust import task
+from pytest_enterprise.load.protocol import ProtocolUser, Reply
+import time
+class Slow(ProtocolUser):
+    protocol = "SLOW"
+    @task
+    def two(self):
+        for name in ("first", "second"):
+            self.exchange(name, lambda trace: (time.sleep(0.05), Reply(None, 0))[1])
+"""
+    with load(locustfile(text), arrivals=40, users=2, host=serve().url) as traffic:
+        traffic.run_for(1.5)
+    by_name = {name: [r.latency for r in traffic.records() if r.name == f"SLOW {name}"] for name in ("first", "second")}
+    assert max(by_name["first"]) > 0.4
+    assert sorted(by_name["second"])[len(by_name["second"]) // 2] < 0.2
+    assert "limit of 2 journeys" in traffic.behind
