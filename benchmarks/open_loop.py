@@ -75,7 +75,9 @@ def truthful() -> dict[str, Any]:
     """Reported percentiles against the server's own, and those of a closed loop for the stall."""
     rows = {}
     for name, (plan, arrivals) in SHAPES.items():
-        loops = {"open": {"arrivals": arrivals}} | ({"closed": {"users": 10}} if name == "stall" else {})
+        loops = {"open": {"arrivals": arrivals}} | (
+            {"closed": {"users": 4, "options": {"rate": 25}}} if name == "stall" else {}
+        )
         for loop, how in loops.items():
             _, made, truth = _run(plan, **how)
             if loop == "open":

@@ -18,6 +18,8 @@ from typing import Any
 
 from judging import measure as measure_judging
 from load import measure as measure_load
+from native import measure as measure_native
+from open_loop import measure as measure_open_loop
 from proxy import measure as measure_proxy
 from proxy_accuracy import measure as measure_accuracy
 from proxy_connections import measure as measure_connections
@@ -122,6 +124,8 @@ def main() -> None:
         "stack": stack,
         "load": measure_load,
         "judging": measure_judging,
+        "open loop, Locust": measure_open_loop,
+        "native load": measure_native,
         "proxy": measure_proxy,
         "proxy accuracy": measure_accuracy,
         "proxy connections": measure_connections,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytest_enterprise.engines.prometheus import Prometheus
     from pytest_enterprise.engines.service import Service
     from pytest_enterprise.load.arrivals import Constant, Poisson, Ramp, Spike, Step, Trace
+    from pytest_enterprise.load.native.request import Expect, HttpRequest
     from pytest_enterprise.objectives import (
         Availability,
         BurnRate,
@@ -47,9 +48,11 @@ _HOME = {
     "Envoy": "pytest_enterprise.engines.envoy",
     "ErrorBudget": "pytest_enterprise.objectives",
     "Etcd": "pytest_enterprise.engines.etcd",
+    "Expect": "pytest_enterprise.load.native.request",
     "External": "pytest_enterprise.engines.external",
     "Fact": "pytest_enterprise.objectives",
     "Freshness": "pytest_enterprise.objectives",
+    "HttpRequest": "pytest_enterprise.load.native.request",
     "Latency": "pytest_enterprise.objectives",
     "Link": "pytest_enterprise.stack",
     "Poisson": "pytest_enterprise.load.arrivals",
@@ -79,9 +82,11 @@ __all__ = [
     "Envoy",
     "ErrorBudget",
     "Etcd",
+    "Expect",
     "External",
     "Fact",
     "Freshness",
+    "HttpRequest",
     "Latency",
     "Link",
     "Poisson",

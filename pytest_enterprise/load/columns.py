@@ -70,6 +70,11 @@ class Columns(Sequence[Request]):
         raw: Any = np.memmap(file, DTYPE, "r", shape=(count,)) if count else np.empty(0, DTYPE)
         # Read after the records: the writer puts a name into the index before any record that uses it.
         names, errors = read_index(path)
+        return cls.of_records(raw, names, errors)
+
+    @classmethod
+    def of_records(cls, raw: Any, names: dict[int, str], errors: dict[int, str]) -> Columns:
+        """The requests of an array of :data:`DTYPE`, which is what the file holds."""
         return cls(
             raw["start"].astype(np.int64),
             raw["latency"].astype(np.int64) * 1000,

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from pytest_enterprise.errors import ConfigurationError, LoadFailed, cannot_write
 from pytest_enterprise.load import checks, notation
@@ -23,8 +23,12 @@ from pytest_enterprise.load.records import Request
 from pytest_enterprise.run import VARIABLE
 
 if TYPE_CHECKING:
+    from pytest_enterprise.load.native.request import HttpRequest
+    from pytest_enterprise.load.native.traffic import NativeTraffic
     from pytest_enterprise.load.recorded import Recording
     from pytest_enterprise.run import Run
+
+Kind = TypeVar("Kind", bound="Traffic")
 
 _START = 30.0
 """Seconds for Locust to be imported and the locustfile too."""
@@ -34,6 +38,9 @@ _STOP = 10.0
 
 class Traffic:
     """One load: begins with ``with`` or :meth:`begin`, is stopped at the end of the block or by :meth:`end`."""
+
+    program = "pytest_enterprise.load.locust_child"
+    """The module that makes the load, in a process of its own."""
 
     def __init__(self, run: Run, test: str, link: str | None, settings: dict[str, Any]) -> None:
         self.settings = settings
@@ -71,6 +78,17 @@ class Traffic:
         self.id = ""
 
     @property
+    def stem(self) -> str:
+        """What the identifiers of such loads begin with."""
+        return Path(self.settings["locustfile"]).stem
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What the event of its start tells of it."""
+        told = {name: self.settings[name] for name in ("locustfile", "users", "arrivals")}
+        return told if self.recording is None else {**told, "replayed": self.recording.document()}
+
+    @property
     def closed_loop(self) -> bool:
         """Whether users wait for an answer before they send again; arrivals are sent when they are meant to be."""
         return not self.settings["arrivals"]
@@ -94,12 +112,12 @@ class Traffic:
         """Start Locust and its users; returns when they are being spawned. Raises LoadFailed, ConfigurationError."""
         if self._process is not None:
             raise LoadFailed(f"load {self.id} has been begun already; make another one with load(...)")
-        self.id, log = _new_id(self._run, re.sub(r"[^\w-]", "-", Path(self.settings["locustfile"]).stem))
+        self.id, log = _new_id(self._run, re.sub(r"[^\w-]", "-", self.stem))
         receive, send = os.pipe()
         with log:
             try:
                 self._process = subprocess.Popen(
-                    (sys.executable, "-m", "pytest_enterprise.load.locust_child", str(send)),
+                    (sys.executable, "-m", self.program, str(send)),
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,
@@ -121,14 +139,11 @@ class Traffic:
             "load.started",
             load=self.id,
             test=self._test,
-            locustfile=self.settings["locustfile"],
-            users=self.settings["users"],
-            arrivals=self.settings["arrivals"],
-            replayed=None if self.recording is None else self.recording.document(),
             host=self.settings["host"],
             link=self._link,
             file=f"load/{self.id}",
             closed_loop=self.closed_loop,
+            **self.description,
         )
         self._announced = True
         return self
@@ -406,8 +421,7 @@ class Load:
         from the run's when None. Raises ConfigurationError.
         """
         checks.installed()
-        default = self._host() if host is None and callable(self._host) else self._host
-        chosen = checks.host(host if host is not None else default if isinstance(default, str) else None)
+        chosen = self._chosen_host(host)
         pattern = None if arrivals is None else notation.arrivals(arrivals)
         if pattern and spawn_rate is not None:
             raise ConfigurationError(
@@ -428,8 +442,48 @@ class Load:
             json.dumps(settings["options"])
         except TypeError as error:
             raise ConfigurationError(f"options={options!r} cannot be handed over: {error}; give plain values") from None
-        traffic = Traffic(self._run, self._test, self._link_of(chosen) if self._link_of else None, settings)
-        self._made.append(traffic)
+        return self._make(Traffic, settings)
+
+    def http(
+        self,
+        requests: Sequence[HttpRequest],
+        *,
+        arrivals: Arrivals | float | str,
+        host: str | None = None,
+        seconds: float | None = None,
+        seed: int | None = None,
+        timeout: float = 10.0,
+        connections: int = 5_000,
+        ca: str | Path | None = None,
+    ) -> NativeTraffic:
+        """An open-loop load by the native engine, checked but not begun.
+
+        ``requests`` are drawn by their weights and sent at the moments of ``arrivals``, over as many connections as
+        that takes, up to ``connections``. A request that has no answer ``timeout`` seconds after its intended moment
+        has failed. ``ca`` is a file of the certificates to trust, for https. ``seconds`` and ``seed`` are as for a
+        locustfile. Raises ConfigurationError.
+        """
+        from pytest_enterprise.load.native import traffic
+
+        settings = traffic.settings(
+            requests,
+            arrivals=arrivals,
+            host=self._chosen_host(host),
+            seconds=seconds,
+            seed=self._draw_seed() if seed is None else seed,
+            timeout=timeout,
+            connections=connections,
+            ca=ca,
+        )
+        return self._make(traffic.NativeTraffic, settings)
+
+    def _chosen_host(self, host: str | None) -> str:
+        default = self._host() if host is None and callable(self._host) else self._host
+        return checks.host(host if host is not None else default if isinstance(default, str) else None)
+
+    def _make(self, kind: type[Kind], settings: dict[str, Any]) -> Kind:
+        link = self._link_of(settings["host"]) if self._link_of else None
+        self._made.append(traffic := kind(self._run, self._test, link, settings))
         return traffic
 
     def replay(

@@ -191,6 +191,8 @@ def main() -> None:
     def stop(why: str) -> None:
         if reason[0] == "stopped itself":
             reason[0] = why
+        if environment.enterprise_dispatcher:  # before Locust takes its time
+            environment.enterprise_dispatcher.end()
         runner.stop()
 
     def obey() -> None:

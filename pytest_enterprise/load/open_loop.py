@@ -85,7 +85,7 @@ class Dispatcher:
 
     def end(self) -> None:
         """No further arrival; those that are late by now are counted as not made."""
-        if self._greenlet is None:
+        if self._greenlet is None or self.ended:
             return
         self.ended = True  # first: what is due while it ends belongs to no load
         self._greenlet.kill()

@@ -25,6 +25,16 @@ def _options(parser: Any) -> None:
 events.init_command_line_parser.add_listener(_options)  # type: ignore[no-untyped-call]
 
 
+def _page(environment: Any, web_ui: Any = None, **_: Any) -> None:
+    if web_ui is not None:  # under plain Locust too
+        from pytest_enterprise.load.web import page
+
+        page.install(environment, web_ui)
+
+
+events.init.add_listener(_page)  # type: ignore[no-untyped-call]
+
+
 class Paced:
     """Stands before one of Locust's user classes: ``class MyUser(Paced, User)``.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from pytest_enterprise.claims import Answer
@@ -183,8 +184,15 @@ def seconds(value: float | None) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
+def by_hand(report: RunReport) -> bool:
+    """Whether it was no session of pytest: a stack that ``up`` held, or a load from the command line."""
+    return bool(report.command) and Path(report.command[0]).name in ("pytest-enterprise", "cli.py")
+
+
 def again(report: RunReport, test: str = "") -> str:
     """The command that runs it again."""
+    if by_hand(report):
+        return shlex.join(["pytest-enterprise", *report.command[1:]])
     runtime = report.settings.get("runtime")
     parts = ["pytest", *([test] if test else report.command[1:])]
     if report.seed is not None and not any(part.startswith("--enterprise-seed") for part in parts):

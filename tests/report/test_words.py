@@ -1,7 +1,11 @@
 """The words that every form of the report shares."""
 
+import dataclasses
+
 import pytest
 
+from pytest_enterprise import replay
+from pytest_enterprise.errors import EnterpriseError
 from pytest_enterprise.report import words
 from pytest_enterprise.report.model import load_run
 
@@ -68,6 +72,16 @@ def test_headline_when_every_sabotage_was_caught(builder):
         "held",
         "Every sabotage was caught (1 switch run): the scenarios can fail.",
     )
+
+
+def test_again_of_a_stack_held_by_hand(demo):
+    """The command as it was typed; there is no test to run alone, and none to replay."""
+    report = dataclasses.replace(
+        load_run(demo), command=("/usr/bin/pytest-enterprise", "up", "my stack.toml", "--web", "a.py")
+    )
+    assert words.again(report, "up") == words.again(report) == "pytest-enterprise up 'my stack.toml' --web a.py"
+    with pytest.raises(EnterpriseError, match="begun by hand"):
+        replay._chosen(report, [])
 
 
 def test_again(demo):
