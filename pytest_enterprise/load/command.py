@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``load`` takes."""
-    parser.add_argument("locustfile", nargs="?", help="the file with the user classes; or --replay")
+    parser.add_argument("locustfile", nargs="?", help="the file with the user classes")
     parser.add_argument("--host", metavar="URL", help="base URL; default: that of the stack that is up here")
     parser.add_argument(
         "--arrivals",
@@ -104,8 +104,8 @@ def _replay(arguments: argparse.Namespace) -> None:
     """Make the arguments those of a replay, where one is asked for, and say what it will send."""
     if arguments.replay is None:
         return
-    if arguments.locustfile is not None:
-        raise ConfigurationError("give either a locustfile or --replay FILE")
+    if arguments.locustfile or arguments.get or arguments.requests:
+        raise ConfigurationError("--replay is a load of its own; leave out the locustfile, --get and --requests")
     if arguments.arrivals is not None:
         raise ConfigurationError("--arrivals are not for a replay, which has its own; see --replay-speed")
     from pytest_enterprise.load.replayed import LOCUSTFILE, Replay

@@ -86,7 +86,7 @@ class Traffic:
     def description(self) -> dict[str, Any]:
         """What the event of its start tells of it."""
         told = {name: self.settings[name] for name in ("locustfile", "users", "arrivals")}
-        return {**told, "replayed": None if self.recording is None else self.recording.document()}
+        return told if self.recording is None else {**told, "replayed": self.recording.document()}
 
     @property
     def closed_loop(self) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from time import monotonic_ns, time_ns
 from typing import Any
 
-from pytest_enterprise.load.records import WRONG, RecordWriter, trace_id
+from pytest_enterprise.load.records import WRONG, RecordWriter, trace_ids
 
 UNFINISHED = "unfinished"
 """The error of a request that was still under way when its user was stopped."""
@@ -75,6 +75,7 @@ class Recorder:
         self._slow_count = 0
         self._users = 0
         self._begun = 0
+        self._trace_id = trace_ids(seed)
         self._offset = self._offset_before = time_ns() - monotonic_ns()
         self._stepped = 0
 
@@ -172,9 +173,9 @@ class Recorder:
         return self._users
 
     def next_trace_id(self) -> str:
-        """For each request in the order in which they begin, from 1; see :func:`records.trace_id`."""
+        """For each request in the order in which they begin, from 1; see :func:`records.trace_ids`."""
         self._begun += 1
-        return trace_id(self.seed, self._begun)
+        return self._trace_id(self._begun)
 
     def flush(self) -> None:
         """Make everything visible to readers; follow the slewing of the wall clock."""

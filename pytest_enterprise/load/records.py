@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,12 +23,24 @@ _LAST = 0xFFFF
 _pack = RECORD.pack
 
 
-def trace_id(seed: int, number: int) -> str:
-    """The W3C trace id, 32 hexadecimal digits, of the ``number``-th request (from 1) that a load with ``seed`` began.
+def trace_ids(seed: int) -> Callable[[int], str]:
+    """The W3C trace ids, 32 hexadecimal digits each, of a load's requests by their number in order of their beginning.
 
-    Derived, so that nothing is kept for each request.
+    Numbers count from 1. Derived from the load's seed, so that nothing is kept for each request.
     """
-    return hashlib.blake2b(b"%d/%d" % (seed, number), digest_size=16, person=b"trace").hexdigest()
+    begun = hashlib.blake2b(b"%d/" % seed, digest_size=16, person=b"trace")
+
+    def of(number: int) -> str:
+        digest = begun.copy()
+        digest.update(b"%d" % number)
+        return digest.hexdigest()
+
+    return of
+
+
+def trace_id(seed: int, number: int) -> str:
+    """One of :func:`trace_ids`."""
+    return trace_ids(seed)(number)
 
 
 def traceparent(trace_id: str) -> str:

@@ -25,10 +25,14 @@ def _trace(session: Any, recorder: Recorder) -> None:
     send = session._send_request_safe_mode  # noqa: SLF001  the only place that sees the headers of all its methods
 
     def traced(method: str, url: str, **given: Any) -> Any:
-        trace_id = recorder.next_trace_id()
-        given["headers"].setdefault("traceparent", traceparent(trace_id))
+        headers = given["headers"]
+        if "traceparent" in headers:  # the user's own
+            trace_id = headers["traceparent"][3:35]
+        else:
+            trace_id = recorder.next_trace_id()
+            headers["traceparent"] = traceparent(trace_id)
         answer = send(method, url, **given)
-        answer.trace_id = given["headers"]["traceparent"][3:35]
+        answer.trace_id = trace_id
         return answer
 
     session._send_request_safe_mode = traced  # noqa: SLF001

@@ -233,8 +233,9 @@ def test_a_replay_from_the_command_line(server, log, tmp_path, capsys):
 def test_mistakes_at_the_command_line_are_told(server, log):
     path = log(line(10), line(9))
     for given, message in (
-        ((), "nothing to send; give a locustfile, --replay FILE"),
-        (("users.py", "--replay", path), "give either a locustfile or --replay FILE"),
+        ((), "nothing to send; give a locustfile, --get PATH, --requests FILE or --replay FILE"),
+        (("users.py", "--replay", path), "--replay is a load of its own; leave out the locustfile"),
+        (("--get", "/", "--replay", path), "--replay is a load of its own"),
         (("--replay", path, "--arrivals", "5"), "--arrivals are not for a replay"),
         (("--replay", path), r"line 2 is 1\.000 s before line 1.*--replay-sort"),
     ):

@@ -32,7 +32,7 @@ def asked(arguments: argparse.Namespace) -> bool:
     chosen = bool(arguments.get or arguments.requests)
     if not chosen:
         if not arguments.locustfile:
-            raise ConfigurationError("nothing to send; give a locustfile, --replay FILE, --get PATH or --requests FILE")
+            raise ConfigurationError("nothing to send; give a locustfile, --get PATH, --requests FILE or --replay FILE")
         return False
     way = "--get" if arguments.get else "--requests"
     if arguments.locustfile:

@@ -46,7 +46,7 @@ def test_requests_are_read_from_a_file(serve, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "nothing to send; give a locustfile, --replay FILE, --get PATH or --requests FILE"),
+        ((), "nothing to send; give a locustfile, --get PATH, --requests FILE or --replay FILE"),
         (("--get", "/"), "--get needs --arrivals"),
         (("users.py", "--get", "/", "--arrivals", "5"), r"--get and locustfile 'users.py' are two loads"),
         (("--get", "/", "--arrivals", "5", "--users", "5"), "--users is for a locustfile; with --get, leave it out"),
