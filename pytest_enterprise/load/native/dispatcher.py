@@ -27,8 +27,12 @@ _COUNTED = 1_000_000
 """Arrivals that were not made are counted up to here."""
 GRACE = 2.0
 """Seconds that requests under way get when the load ends."""
+_NEW = 16
+"""Connections that are made at once while catching up."""
 _CATCHING_UP = 1_000_000
-"""Nanoseconds of lag from which answers are read before each new connection: it may turn out not to be needed."""
+"""Nanoseconds of lag from which a new connection is made only when no answer frees an old one: the lag would make many
+that the server never asked for.
+"""
 _SWEEP = 0.01
 """Seconds between two looks at the time limit."""
 
@@ -60,7 +64,7 @@ class Dispatcher:
         self._random = random
         self._over = over
         self._timers = Timers(loop)
-        self._number = self._missed = self._late = self._lag = 0
+        self._number = self._missed = self._late = self._lag = self._answered = 0
         self._start = 0
         self._next = 0
         self._reason = ""
@@ -125,25 +129,32 @@ class Dispatcher:
         return False
 
     def _due(self) -> None:
+        if self._reason:
+            return
+        pool = self._pool
         now = monotonic_ns()
-        for _ in range(BATCH):
-            intended = self._next
-            if intended > now or self._reason:
-                break
-            lag = now - intended
+        left = BATCH
+        patient = False
+        while left > 0 and self._next <= now:
+            lag = now - self._next
+            if lag > _CATCHING_UP and not pool.idle and pool.open < pool.limit:
+                patient = True
+                left = min(left, _NEW)
+                if self._answered != pool.writer.count:
+                    break
             if lag > self._lag:
                 self._lag = lag
             if lag >= LATE:
                 self._late += 1
-            new = not self._pool.idle
+            left -= 1
             plan = self._only or self._draw()
-            self._pool.submit(intended, plan, plan.fixed or plan.render(self._random, self._number))
+            pool.submit(self._next, plan, plan.fixed or plan.render(self._random, self._number))
             self._number += 1
-            if not self._advance() or (new and lag > _CATCHING_UP):
-                break
+            if not self._advance():
+                return
             now = monotonic_ns()
-        if not self._reason:
-            self._timers.at(max(self._next, now + QUANTUM) if self._next > now else now, self._due)
+        self._answered = pool.writer.count
+        self._timers.at(now if self._next <= now and not patient else max(self._next, now + QUANTUM), self._due)
 
     def _draw(self) -> Any:
         return self._plans[bisect(self._weights, self._random.random() * self._weights[-1])]

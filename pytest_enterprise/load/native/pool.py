@@ -52,6 +52,7 @@ class Pool:
         """Requests that had to wait for a connection, because ``limit`` of them were in use."""
         self._connect = connect
         self.limit = limit
+        self.writer = writer
         self.write = writer.add
         self._refilling = False
 
