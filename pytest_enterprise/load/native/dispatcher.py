@@ -19,20 +19,23 @@ QUANTUM = 100_000
 """Nanoseconds between two awakenings at least; arrivals between them are sent together, so far behind their time."""
 BATCH = 64
 """Requests that are sent before answers are read again."""
-LATE = 50_000_000
-"""Nanoseconds behind its intended time from which a request counts as late, by the generator's own fault."""
-FEW = 0.01
-"""The share of arrivals that may be late, or not made at all, before the generator counts as behind."""
+LATE = ((100_000_000, 0.05), (500_000_000, 0.01))
+"""The generator is behind when requests are sent more than so many ns after their intended moments, by its own fault,
+in more than such a share of arrivals; the same as for Locust, see ``open_loop``.
+"""
+(_LATE, _), (_VERY_LATE, _) = LATE
+MISSED = 0.01
+"""And when more than this share was not sent at all."""
 _COUNTED = 1_000_000
 """Arrivals that were not made are counted up to here."""
 GRACE = 2.0
 """Seconds that requests under way get when the load ends."""
-_NEW = 16
-"""Connections that are made at once while catching up."""
 _CATCHING_UP = 1_000_000
-"""Nanoseconds of lag from which a new connection is made only when no answer frees an old one: the lag would make many
-that the server never asked for.
+"""Nanoseconds of lag from which connections are made sparingly, while answers free old ones: one in this time. The lag
+alone would make thousands that the server never asked for, each of which costs as much as ten requests.
 """
+_NEW = 16
+"""Connections that are made at once while catching up when nothing is answered."""
 _SWEEP = 0.01
 """Seconds between two looks at the time limit."""
 
@@ -64,7 +67,7 @@ class Dispatcher:
         self._random = random
         self._over = over
         self._timers = Timers(loop)
-        self._number = self._missed = self._late = self._lag = self._answered = 0
+        self._number = self._missed = self._late = self._very_late = self._lag = self._answered = self._grew = 0
         self._start = 0
         self._next = 0
         self._reason = ""
@@ -84,7 +87,7 @@ class Dispatcher:
         self._reason = reason
         self._given_up_at = self._loop.time() + GRACE
         if reason not in ("arrivals", "seconds"):
-            late = monotonic_ns() - LATE
+            late = monotonic_ns() - _LATE
             while self._next <= late and self._missed < _COUNTED:
                 self._missed += 1
                 moment = next(self._moments, None)
@@ -108,13 +111,12 @@ class Dispatcher:
                 f"the limit of {self._pool.limit:,} connections was met: {self._pool.crowded:,} of {due:,} requests "
                 "had to wait for one to be free"
             )
-        if self._late + self._missed <= max(1, FEW * due):
-            return ""
-        told = f"{self._missed:,} of {due:,} requests were not sent" if self._missed else ""
-        if self._late:
-            told += f"{', ' if told else ''}{self._late:,} of {self._number:,} requests were sent over {LATE / 1e9:g} s"
-            told += f" late (at worst {self._lag / 1e9:.2f} s)"
-        return told
+        for (limit, share), late in zip(LATE, (self._late, self._very_late), strict=True):
+            if late > max(1, share * due):
+                told = f"{late:,} of {due:,} requests were sent over {limit / 1e9:g} s late"
+                return f"{told} (at worst {self._lag / 1e9:.2f} s)"
+        missed = self._missed
+        return f"{missed:,} of {due:,} requests were not sent" if missed > max(1, MISSED * due) else ""
 
     def _advance(self) -> bool:
         """Find the next intended moment; False when there is none."""
@@ -139,13 +141,18 @@ class Dispatcher:
             lag = now - self._next
             if lag > _CATCHING_UP and not pool.idle and pool.open < pool.limit:
                 patient = True
-                left = min(left, _NEW)
-                if self._answered != pool.writer.count:
+                if self._answered == pool.writer.count:
+                    left = min(left, _NEW)
+                elif now - self._grew > _CATCHING_UP:
+                    self._grew = now
+                    left = 1
+                else:
                     break
             if lag > self._lag:
                 self._lag = lag
-            if lag >= LATE:
+            if lag > _LATE:
                 self._late += 1
+                self._very_late += lag > _VERY_LATE
             left -= 1
             plan = self._only or self._draw()
             pool.submit(self._next, plan, plan.fixed or plan.render(self._random, self._number))
