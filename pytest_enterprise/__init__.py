@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from pytest_enterprise.engines.postgres import Postgres
     from pytest_enterprise.engines.prometheus import Prometheus
     from pytest_enterprise.engines.service import Service
-    from pytest_enterprise.objectives import Availability, Fact, Latency, Recovery, Refusals, Throughput
+    from pytest_enterprise.load.blocks import load_block, timed
+    from pytest_enterprise.objectives import Availability, Block, Fact, Latency, Metric, Recovery, Refusals, Throughput
     from pytest_enterprise.stack import Link, Stack
 
 __version__ = "0.1.0"
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Alertmanager": "pytest_enterprise.engines.alertmanager",
     "Availability": "pytest_enterprise.objectives",
+    "Block": "pytest_enterprise.objectives",
     "Discovery": "pytest_enterprise.engines.discovery",
     "Envoy": "pytest_enterprise.engines.envoy",
     "Etcd": "pytest_enterprise.engines.etcd",
@@ -31,6 +33,7 @@ _HOME = {
     "Fact": "pytest_enterprise.objectives",
     "Latency": "pytest_enterprise.objectives",
     "Link": "pytest_enterprise.stack",
+    "Metric": "pytest_enterprise.objectives",
     "Postgres": "pytest_enterprise.engines.postgres",
     "Prometheus": "pytest_enterprise.engines.prometheus",
     "Recovery": "pytest_enterprise.objectives",
@@ -38,11 +41,14 @@ _HOME = {
     "Service": "pytest_enterprise.engines.service",
     "Stack": "pytest_enterprise.stack",
     "Throughput": "pytest_enterprise.objectives",
+    "load_block": "pytest_enterprise.load.blocks",
+    "timed": "pytest_enterprise.load.blocks",
 }
 
 __all__ = [
     "Alertmanager",
     "Availability",
+    "Block",
     "Discovery",
     "Envoy",
     "Etcd",
@@ -50,6 +56,7 @@ __all__ = [
     "Fact",
     "Latency",
     "Link",
+    "Metric",
     "Postgres",
     "Prometheus",
     "Recovery",
@@ -57,6 +64,8 @@ __all__ = [
     "Service",
     "Stack",
     "Throughput",
+    "load_block",
+    "timed",
 ]
 
 

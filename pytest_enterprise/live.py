@@ -47,6 +47,16 @@ class LiveStack:
         """The last lines that an instance wrote."""
         return list(self.running.instance(instance).log(lines))
 
+    def cpu_seconds(self, *names: str) -> dict[str, float]:
+        """CPU time so far of the engines named (none named: all), each with all its instances that run."""
+        engines = names or [engine.name for engine in self.spec.engines]
+        used = dict.fromkeys(engines, 0.0)
+        for engine in engines:
+            for instance in self.running.resolve_instances(engine):
+                if instance in self.running.running:
+                    used[engine] += self.portal.call(self.running.instance(instance).cpu_seconds())
+        return used
+
     def add(self, engine: str) -> str:
         """Start one more instance of an engine; returns its name when it is ready."""
         return self.portal.call(self.running.add(engine))

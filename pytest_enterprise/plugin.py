@@ -14,6 +14,7 @@ from pytest_enterprise.errors import TOLD, ConfigurationError, MachineCannot
 if TYPE_CHECKING:
     from pytest_enterprise.faults.session import Faults
     from pytest_enterprise.live import LiveStack
+    from pytest_enterprise.load.comparing import Compare
     from pytest_enterprise.load.generator import Load
     from pytest_enterprise.objectives import Objectives
     from pytest_enterprise.session import Session
@@ -223,6 +224,14 @@ def _enterprise_objectives(request: pytest.FixtureRequest) -> Objectives:
 
 
 @pytest.fixture
+def _enterprise_compare(request: pytest.FixtureRequest, _enterprise_objectives: Objectives) -> Compare:
+    from pytest_enterprise.load.comparing import Compare
+
+    run = _session(request.config).run
+    return Compare(seed=run.seed, test=request.node.nodeid, emit=run.events.emit, objectives=_enterprise_objectives)
+
+
+@pytest.fixture
 def _enterprise_registry(_enterprise_live: LiveStack) -> Registry:
     from pytest_enterprise.session import system
 
@@ -268,6 +277,12 @@ def load(_enterprise_load: Load) -> Load:
 def objectives(_enterprise_objectives: Objectives) -> Objectives:
     """Judges what users felt before, during and after the faults."""
     return _enterprise_objectives
+
+
+@pytest.fixture
+def compare(_enterprise_compare: Compare) -> Compare:
+    """Compares two versions, configurations or proxies by alternating blocks in this session."""
+    return _enterprise_compare
 
 
 @pytest.fixture
