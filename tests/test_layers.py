@@ -16,7 +16,7 @@ LAYERS = [
     {"engines", "runtimes", "images"},
     {"stack", "running", "portal", "proxy_control", "toxiproxy_control", "live", "stack_file"},
     {"faults"},
-    {"load", "objectives", "claims", "sabotage"},
+    {"load", "objectives", "claims", "sabotage", "stored_benchmarks"},
     {"systems", "experiments"},
     {"report"},
     {"session", "hookspecs", "plugin", "up", "replay", "init", "doctor", "cli"},

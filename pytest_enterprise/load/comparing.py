@@ -26,7 +26,8 @@ Work = Callable[[], Any]
 class Comparison:
     """What a comparison found; :meth:`check` fails the test where b is worse than a."""
 
-    def __init__(self, results: Sequence[Compared], objectives: Objectives | None) -> None:
+    def __init__(self, results: Sequence[Compared], objectives: Objectives | None, label: str = "") -> None:
+        self._label = label
         self.results = tuple(results)
         """One for each metric and endpoint."""
         self._objectives = objectives
@@ -48,14 +49,23 @@ class Comparison:
 
     def objectives(self) -> list[NoRegression]:
         """As objectives, for an ``objectives.check`` that judges more; their names begin with ``no-regression``."""
-        return [NoRegression(compared=result) for result in self.results]
+        return [NoRegression(compared=result, label=self._label) for result in self.results]
 
-    def check(self) -> None:
-        """Raise ObjectiveBroken where b is worse, ObjectiveNotJudged where that could not be decided."""
+    def check(self, *, must_decide: bool = True) -> None:
+        """Raise ObjectiveBroken where b is worse, ObjectiveNotJudged where that could not be decided.
+
+        Without ``must_decide`` what is not decided is reported and passes: a baseline begins without earlier runs.
+        """
         __tracebackhide__ = True
         if self._objectives is None:
             raise ConfigurationError("this comparison was made outside a test: look at its results instead")
-        self._objectives.check(*self.objectives())
+        from pytest_enterprise.objectives import ObjectiveNotJudged
+
+        try:
+            self._objectives.check(*self.objectives())
+        except ObjectiveNotJudged:
+            if must_decide:
+                raise
 
 
 class Compare:
@@ -87,7 +97,7 @@ class Compare:
 
         ``endpoints`` are compared one by one, ``"each"`` all that occur, None all requests together; the intervals are
         corrected for the number of metrics and endpoints. ``warm_up`` blocks of each are run before and not counted.
-        ``name`` tells comparisons of one test apart in reports. Raises ConfigurationError, and what the blocks raise.
+        ``name`` tells comparisons of one test apart, in reports and in the names of their objectives. Raises ConfigurationError, and what the blocks raise.
         """
         checks.number("blocks", blocks, whole=True)
         check_settings(margin, confidence)
@@ -96,6 +106,7 @@ class Compare:
         if not metrics:
             raise ConfigurationError("metric is an empty list, so nothing would be compared")
         self._made += 1
+        label = name or (f"comparison {self._made}" if self._made > 1 else "")
         name = name or f"comparison {self._made}"
         seed = f"{self._seed}/{self._test}/{self._made}"
         for _ in range(warm_up):
@@ -117,7 +128,7 @@ class Compare:
                 results.append(_honest(result, pairs))
                 told = results[-1].event(self._test, name)
                 self._emit("comparison.judged", **told, first=["ab"[first] for first in firsts])
-        return Comparison(results, self._objectives)
+        return Comparison(results, self._objectives, label)
 
 
 def order(blocks: int, seed: int | str) -> Iterator[int]:

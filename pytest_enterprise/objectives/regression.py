@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -21,11 +22,13 @@ _OUTCOMES: dict[str, Outcome] = {
 
 @dataclass(frozen=True, kw_only=True)
 class NoRegression(Objective):
-    """b is not worse than a beyond the margin. Its name is ``no-regression-<metric>``, with the endpoint if one."""
+    """b is not worse than a beyond the margin. Named ``no-regression-<metric>``, with what tells it from others."""
 
     measured: ClassVar[bool] = False
 
     compared: Compared
+    label: str = ""
+    """Tells comparisons of one test apart; part of the name."""
     phase: Phase = field(default="whole", init=False)
 
     def __post_init__(self) -> None:
@@ -34,7 +37,8 @@ class NoRegression(Objective):
         super().__post_init__()
 
     def _default_name(self) -> str:
-        return f"no-regression-{self.compared.metric}"
+        words = f"no-regression-{self.compared.metric}-{self.label}".lower()
+        return re.sub(r"[^a-z0-9.]+", "-", words).strip("-")
 
     def _check(self) -> None:
         if not isinstance(self.compared, Compared):
