@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytest_enterprise.load.baselines import Baseline
     from pytest_enterprise.load.comparing import Compare
     from pytest_enterprise.load.generator import Load
+    from pytest_enterprise.load.scaling import Scalability
     from pytest_enterprise.objectives import Compared, Objectives
     from pytest_enterprise.session import Session
     from pytest_enterprise.stack import Stack
@@ -302,6 +303,14 @@ def _enterprise_baseline(request: pytest.FixtureRequest, _enterprise_objectives:
 
 
 @pytest.fixture
+def _enterprise_scalability(request: pytest.FixtureRequest, _enterprise_session: Session) -> Scalability:
+    from pytest_enterprise.load.scaling import Scalability
+
+    run = _enterprise_session.run
+    return Scalability(seed=run.seed, test=request.node.nodeid, emit=run.events.emit)
+
+
+@pytest.fixture
 def _enterprise_registry(_enterprise_live: LiveStack) -> Registry:
     from pytest_enterprise.session import system
 
@@ -359,6 +368,12 @@ def compare(_enterprise_compare: Compare) -> Compare:
 def baseline(_enterprise_baseline: Baseline) -> Baseline:
     """Compares this run with what earlier runs measured, and keeps its figures for later ones."""
     return _enterprise_baseline
+
+
+@pytest.fixture
+def scalability(_enterprise_scalability: Scalability) -> Scalability:
+    """Stepped load to the knee, the limit at which objectives hold, and what a request costs."""
+    return _enterprise_scalability
 
 
 @pytest.fixture

@@ -97,7 +97,8 @@ class Compare:
 
         ``endpoints`` are compared one by one, ``"each"`` all that occur, None all requests together; the intervals are
         corrected for the number of metrics and endpoints. ``warm_up`` blocks of each are run before and not counted.
-        ``name`` tells comparisons of one test apart, in reports and in the names of their objectives. Raises ConfigurationError, and what the blocks raise.
+        ``name`` tells comparisons of one test apart, in reports and in the names of their objectives. Raises
+        ConfigurationError, and what the blocks raise.
         """
         checks.number("blocks", blocks, whole=True)
         check_settings(margin, confidence)
