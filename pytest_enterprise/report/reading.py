@@ -84,12 +84,13 @@ def judgement(event: Event) -> Judgement:
         outcome=str(event.get("outcome", "not judged")),
         samples=integer(event.get("samples")) or 0,
         detail=str(event.get("detail") or ""),
-        interval=_interval(event.get("interval")),
+        interval=interval(event.get("interval")),
         worst=tuple(_worst(entry) for entry in event.get("worst") or () if isinstance(entry, Mapping)),
     )
 
 
-def _interval(value: Any) -> tuple[float, float] | None:
+def interval(value: Any) -> tuple[float, float] | None:
+    """A pair of numbers, the upper of which may be infinite (null), else None."""
     if not isinstance(value, list | tuple) or len(value) != 2:
         return None
     low, high = number(value[0]), number(value[1])

@@ -161,6 +161,11 @@ def _narrated(kind: str, event: Event) -> str | None:
             judged = reading.judgement(event)
             found = "" if judged.value is None else f"{quantity(judged.value, judged.unit)}, "
             return f"{judged.objective} ({judged.phase}): {found}limit {words.limit(judged)}: {judged.outcome}"
+        case "comparison.judged":
+            ratio, interval = reading.number(get("ratio")), reading.interval(get("interval"))
+            ends = f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+            found = "" if ratio is None else f"{ratio:.3f} times{ends}: "
+            return f"{get('comparison')}, {get('metric')} of {get('endpoint')}: {found}{get('outcome')}"
         case "scenario.sabotaged":
             return f"sabotage {get('switch')}: {get('outcome')}"
     return None

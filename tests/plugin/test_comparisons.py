@@ -29,8 +29,9 @@ def test_compare_needs_no_stack_and_fails_a_test_with_a_regression(pytester):
             baseline("pace", 1.0).check(must_decide=False)
         """
     )
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", timeout=60)
+    result = pytester.runpytest_subprocess("-v", "-p", "no:cacheprovider", timeout=60)
     result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*versions, median of all: 1.100 times (1.100 to 1.100): regression"])
     result.stdout.fnmatch_lines(["*ObjectiveBroken*", "*broken*no-regression-median-versions*1.1 times*1.03 times*"])
     judged = [event for event in events(pytester) if event["kind"] == "comparison.judged"]
     assert [(event["comparison"], event["outcome"]) for event in judged] == [
