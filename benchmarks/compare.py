@@ -23,13 +23,13 @@ from pytest_enterprise.objectives.comparison import compare_blocks
 from pytest_enterprise.objectives.metrics import Block, named
 
 SIMULATED = 200
-REAL = 5
+REAL = 6
 SLOWER = 1.07
 NOISE = 0.02
 """Of a block's level, in logarithms: what blocks of a tenth of a second show on a machine that does other work too."""
 TURNS = 40_000
 """Of a loop that the server makes for an answer: about a millisecond."""
-SECONDS = 0.15
+SECONDS = 0.3
 """Of each block."""
 
 
