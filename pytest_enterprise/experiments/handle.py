@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_enterprise.errors import EnterpriseError, LoadFailed
@@ -69,7 +69,7 @@ class Handle:
             raise LoadFailed("no load has begun: call begin_load in an action before")
         return self.traffic
 
-    def _requests(self, seconds: float | None) -> list[Request]:
+    def _requests(self, seconds: float | None) -> Sequence[Request]:
         traffic = self._running()
         if not traffic.finished:
             time.sleep(_LATEST)

@@ -11,13 +11,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
 from pytest_enterprise.errors import ConfigurationError, LoadFailed, cannot_write
-from pytest_enterprise.load import checks, records
+from pytest_enterprise.load import checks
 from pytest_enterprise.load.records import Request
 from pytest_enterprise.run import VARIABLE
 
@@ -164,9 +164,11 @@ class Traffic:
             raise LoadFailed(f"load {self.id} has ended ({self._reason}); its users cannot be changed")
         self._send({"do": "users", "count": count, "rate": rate or count})
 
-    def records(self) -> list[Request]:
-        """Every request recorded so far, in the order in which they ended."""
-        return list(records.read(self.path)) if self.path.with_suffix(".requests").exists() else []
+    def records(self) -> Sequence[Request]:
+        """Every request recorded so far, in the order in which they ended; see :class:`columns.Columns`."""
+        from pytest_enterprise.load.columns import Columns
+
+        return Columns.read(self.path) if self.path.with_suffix(".requests").exists() else []
 
     def operations(self) -> list[dict[str, Any]]:
         """What users noted with ``self.acknowledged(...)``: ``t``, ``key``, ``status`` and what else they gave."""

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 RECORD = struct.Struct("<QIHHI")
+WRONG = "wrong: "
+"""How the kinds of failure begin that say: an answer came, and a check found it wrong."""
 _U32 = 0xFFFFFFFF
 _LAST = 0xFFFF
 _pack = RECORD.pack
@@ -104,7 +106,8 @@ class RecordWriter:
         self._index.close()
 
 
-def _read_index(path: Path) -> tuple[dict[int, str], dict[int, str]]:
+def read_index(path: Path) -> tuple[dict[int, str], dict[int, str]]:
+    """What the numbers of names and of outcomes mean, by the index of a load; ``path`` is without suffix."""
     names: dict[int, str] = {}
     errors: dict[int, str] = {0: ""}
     with path.with_name(path.name + ".index.jsonl").open(encoding="utf-8") as index:
@@ -126,7 +129,7 @@ def read(path: Path) -> Iterator[Request]:
     ``path`` is without suffix, as for :class:`RecordWriter`. A load that still runs can be read too: the writer puts a
     name into the index before any record that uses it, so a number that is not known yet is looked up once more.
     """
-    names, errors = _read_index(path)
+    names, errors = read_index(path)
     with path.with_name(path.name + ".requests").open("rb") as file:
         rest = b""
         while block := file.read(RECORD.size * 4096):
@@ -135,7 +138,7 @@ def read(path: Path) -> Iterator[Request]:
             rest = block[whole:]
             for start, latency, name, error, size in RECORD.iter_unpack(block[:whole]):
                 if name not in names or error not in errors:
-                    names, errors = _read_index(path)
+                    names, errors = read_index(path)
                 yield Request(
                     start,
                     latency / 1e6,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pytest_enterprise.errors import ConfigurationError
 from pytest_enterprise.load.records import Request
@@ -12,6 +12,9 @@ from pytest_enterprise.objectives.base import Objective, Verdict
 from pytest_enterprise.objectives.judge import judge
 from pytest_enterprise.objectives.message import explain
 from pytest_enterprise.objectives.phases import Window
+
+if TYPE_CHECKING:
+    from pytest_enterprise.load.columns import Columns
 
 
 @runtime_checkable
@@ -150,27 +153,30 @@ def _window(fault: Window | Disturbance) -> Window:
     return Window(fault.id, fault.fault.kind, fault.fault.target, fault.began_ns, fault.ended_ns)
 
 
-def _recorded(loads: Sequence[Traffic]) -> tuple[list[Request], tuple[int, int] | None]:
+def _recorded(loads: Sequence[Traffic]) -> tuple[Sequence[Request], tuple[int, int] | None]:
     """All requests, and the time in which users made them."""
-    requests: list[Request] = []
-    spans = []
+    if not loads:
+        return [], None  # facts alone need no NumPy
+    from pytest_enterprise.load.columns import Columns
+
+    parts, spans = [], []
     for load in loads:
-        made = load.records()
-        requests += made
-        if made:
-            began = min(request.start for request in made)
+        made = Columns.of(load.records())
+        if len(made):
+            parts.append(made)
+            began = int(made.start.min())
             spans.append((min(load.started or began, began), _last(made, load.stopped)))
     if not spans:
         return [], None
-    return requests, (min(began for began, _ in spans), max(ended for _, ended in spans))
+    return Columns.joined(parts), (min(began for began, _ in spans), max(ended for _, ended in spans))
 
 
-def _last(requests: Sequence[Request], stopped: int) -> int:
+def _last(requests: Columns, stopped: int) -> int:
     """When users were told to stop: from then on fewer and fewer are left, which is no silence of the system.
 
     Users make requests until they are told to, so it is where the last one started, but no longer before the end of the
     load than stopping takes: users who all hang start nothing.
     """
     if not stopped:
-        return max(request.end for request in requests)
-    return max(max(request.start for request in requests), stopped - _STOPPING)
+        return int(requests.end.max())
+    return max(int(requests.start.max()), stopped - _STOPPING)

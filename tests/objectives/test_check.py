@@ -9,6 +9,7 @@ import pytest
 
 import pytest_enterprise
 from pytest_enterprise.errors import ConfigurationError
+from pytest_enterprise.load.columns import Columns
 from pytest_enterprise.objectives import (
     Availability,
     Fact,
@@ -86,7 +87,10 @@ def test_the_message_reads_well(judge, stream, window):
         judge.check(Availability(at_least=0.995), load=load, faults=[window(5, 10)])
     assert str(raised.value).splitlines() == [
         "availability-during: broken: 80.03 % (76.31 % to 83.3 %), limit at least 99.5 %, 501 samples",
-        "  100 of 501 requests failed (100 × HTTP 503); 95 % interval 76.31 % to 83.3 %",
+        (
+            "  100 of 501 requests failed (100 × HTTP 503); 95 % interval 76.31 % to 83.3 %; "
+            "minimum detectable change 1.3 percentage points"
+        ),
         "  during cut on a -> b (main-1), from 5.000 s to 10.000 s of the load",
         "  worst requests:",
         "    at 6.000 s  GET /  0.010 s  HTTP 503  1.000 s into cut on a -> b",
@@ -247,8 +251,8 @@ def test_intervals_and_errors_in_words(request_at):
     assert between((0.1, float("inf")), "s") == "at least 0.100 s"
     assert between((0.9, 0.95), "share") == "90 % to 95 %"
     made = [request_at(i, error=e) for i, e in enumerate(["A", "B", "B", "", "C", "D", "E"])]
-    assert errors(made, 2) == "2 × B, 1 × A, 3 other kinds"
-    assert errors([]) == ""
+    assert errors(Columns.of(made), 2) == "2 × B, 1 × A, 3 other kinds"
+    assert errors(Columns.of([])) == ""
 
 
 def test_objectives_come_from_the_package_too():
