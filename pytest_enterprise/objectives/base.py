@@ -56,6 +56,8 @@ class Verdict(NamedTuple):
     detectable: float | None = None
     """The least change for the worse, in ``unit``, that would have been told from chance: with a probability of 80 %,
     at 95 % confidence. None where that means nothing, or where no change would have shown."""
+    moment: int | None = None
+    """CLOCK_MONOTONIC in ns at which what is measured happened, for charts; None where it has no moment."""
 
     def event(self, test: str) -> dict[str, Any]:
         """The fields of the event ``objective.judged``."""
@@ -122,6 +124,7 @@ class Objective(ABC):
         interval: tuple[float, float] | None = None,
         worst: Sequence[Request] = (),
         detectable: float | None = None,
+        moment: int | None = None,
     ) -> Verdict:
         """A verdict of this objective; the worst requests are kept only where it did not hold."""
         return Verdict(
@@ -138,6 +141,7 @@ class Objective(ABC):
             interval=interval,
             worst=() if outcome == "held" else tuple(worst[:WORST]),
             detectable=detectable,
+            moment=moment,
         )
 
     def nothing(self, observed: Observed, window: Window | None) -> Verdict:

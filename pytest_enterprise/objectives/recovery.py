@@ -78,7 +78,8 @@ class Recovery(Objective):
         where = find(found, until, self.availability, round(self.sustained * 1e9))
         if where.recovered is None:
             return self._not_recovered(window, found, where, since, until)
-        value = (int(found.at[where.recovered]) - since) / 1e9
+        moment = int(found.at[where.recovered])
+        value = (moment - since) / 1e9
         before = (int(found.at[where.recovered - 1]) - since) / 1e9 if where.recovered else 0.0
         bad = int((~found.good).sum())
         detail = f"served again {value:.3f} s after the fault's {self._origin}, not yet at {before:.3f} s"
@@ -87,12 +88,12 @@ class Recovery(Objective):
         interval = (before, value)
         if value > self.within:
             worst = _worst(found, where.recovered + 1)
-            return self.verdict(window, "broken", value, after, detail, interval=interval, worst=worst)
+            return self.verdict(window, "broken", value, after, detail, interval=interval, worst=worst, moment=moment)
         required = intervals.needed(self.availability)
         if after < required:
             detail = f"{too_few(after, required, 'requests after recovery')}; {detail}"
-            return self.verdict(window, "not judged", value, after, detail, interval=interval)
-        return self.verdict(window, "held", value, after, detail, interval=interval)
+            return self.verdict(window, "not judged", value, after, detail, interval=interval, moment=moment)
+        return self.verdict(window, "held", value, after, detail, interval=interval, moment=moment)
 
     def _no_data(self, observed: Observed, window: Window, since: int, until: int) -> Verdict:
         if not len(observed.endpoint(self.endpoint)):

@@ -11,16 +11,23 @@ from pytest_enterprise.errors import ConfigurationError
 from pytest_enterprise.report import chart, words
 from pytest_enterprise.report.model import load_run
 from pytest_enterprise.report.parts import Load, RunReport, Scenario
+from pytest_enterprise.report.traffic import Around
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
 _FEW = 8
 """Scenarios up to which all of them are shown unfolded."""
+_MANY = 60
+"""Scenarios from which on those that held are told briefly."""
 _INDENT = re.compile(r">\n\s*<")
 _OPTIONAL = re.compile(r"</(?:td|th|tr|thead|tbody|li)>")
 """End tags that HTML lets one leave out: a tenth of a large report."""
+_TAG = re.compile(r"<[a-z][^<>]*>")
+_QUOTED = re.compile(r"""="([\w.#-]+)"(?=[ >])""")
+"""Quotes that HTML lets one leave out. What comes from a run has no quote of its own in the page: they are escaped."""
 _NAME = "index.html"
+_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write(directory: Path) -> Path:
@@ -61,21 +68,31 @@ def render(report: RunReport) -> str:
         proof=words.proof, short=words.short, milliseconds=milliseconds, identity=id,
     )  # fmt: skip
     environment.globals.update(
-        chart=_chart, count=words.count, phase=words.phase, fact=words.fact, marks=words.MARKS, tones=words.TONES
+        chart=_chart,
+        around=_around,
+        count=words.count,
+        phase=words.phase,
+        fact=words.fact,
+        marks=words.MARKS,
+        tones=words.TONES,
     )
-    style = (Path(__file__).parent / "templates" / "style.css").read_text(encoding="utf-8")
+    style = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
     page = environment.get_template("index.html.j2").render(
         report=report,
         headline=words.headline(report),
-        style=_safe(_squeezed(style) + chart.STYLE),
+        style=_safe(_squeezed(style + chart.STYLE)),
         shared=_safe(chart.SHARED),
+        script=_safe(_script()),
         open=_open(report),
+        many=len(report.scenarios) + len(report.sabotaged) > _MANY,
         anchors=_anchors(report),
         again=lambda test="": words.again(report, test),
         answered=_answered(report),
         shown=words.worst_first(report.scenarios) + words.worst_first(report.sabotaged),
     )
-    return _OPTIONAL.sub("", _INDENT.sub("><", page))
+    body, script, rest = page.partition("<script>")
+    body = _TAG.sub(lambda tag: _QUOTED.sub(r"=\1", tag[0]), _OPTIONAL.sub("", _INDENT.sub("><", body)))
+    return body + script + rest
 
 
 def milliseconds(value: float | None) -> str:
@@ -98,8 +115,21 @@ def _squeezed(style: str) -> str:
     return re.sub(r"\s*([{};,])\s*|(?<=:)\s+", r"\1", text).strip()
 
 
-def _chart(load: Load, scenario: Scenario) -> Markup:
-    return _safe(chart.render(load.recorded.timeline, scenario.faults)) if load.recorded.timeline else _safe("")
+def _chart(load: Load, scenario: Scenario, cpus: int | None, brief: bool) -> Markup:
+    return _safe(chart.render(load, scenario.faults, scenario.moments, cpus=cpus, brief=brief))
+
+
+def _around(load: Load, scenario: Scenario) -> list[tuple[str, tuple[Around, ...]]]:
+    """What was felt around each fault, told apart by its number where there are several."""
+    several = len(scenario.faults) > 1
+    named = [(scenario.fault(id), lines) for id, lines in load.recorded.around]
+    return [(f"{fault.number} {fault.label}" if several else fault.label, lines) for fault, lines in named if fault]
+
+
+def _script() -> str:
+    """The page's script, without comments and indentation."""
+    lines = (_TEMPLATES / "page.js").read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for text in lines if (line := text.strip()) and not line.startswith("//"))
 
 
 def _anchors(report: RunReport) -> dict[int, str]:

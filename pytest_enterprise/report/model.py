@@ -18,7 +18,7 @@ from pytest_enterprise.report.parts import Engine, Link, RunReport, Scenario
 
 _FORMAT = 1
 """The newest format of run.json that this version knows."""
-_POINTS = 9_000
+_POINTS = 4_400
 """Buckets in all charts together: with hundreds of loads each gets fewer, so that the page stays small."""
 _NEEDED = {"objective.judged": ("test", "objective", "outcome"), "test.finished": ("test", "outcome")}
 
@@ -74,7 +74,7 @@ def read_tests(directory: Path, events: Sequence[Event]) -> tuple[Scenario, ...]
         elif key in running:
             running[key].append(event)
     loads = sum(event["kind"] == "load.started" for event in events)
-    buckets = max(40, min(150, _POINTS // max(loads, 1)))
+    buckets = max(20, min(150, _POINTS // max(loads, 1)))
     return tuple(reading.scenario(directory, attempt, buckets) for attempt in attempts)
 
 

@@ -10,8 +10,11 @@ from typing import Any
 from pytest_enterprise import claims
 from pytest_enterprise.claims import Claim
 from pytest_enterprise.events import Event
-from pytest_enterprise.report import traffic
+from pytest_enterprise.objectives.phases import Window
+from pytest_enterprise.report import saturation, traffic
 from pytest_enterprise.report.parts import Fault, Judgement, Load, Sabotage, Scenario, Worst
+
+_OF_LOADS = ("load.finished", "load.behind", "load.sampled")
 
 
 def number(value: Any) -> float | None:
@@ -46,6 +49,7 @@ def scenario(directory: Path, events: Sequence[Event], buckets: int) -> Scenario
     plain = [{**event, "sabotage": None} if event is started else event for event in events]
     answered = claims.answer([Claim(id="-", text="", scenarios=(test,))], plain)[0].scenarios[0]
     sabotaged = by_kind.get("scenario.sabotaged", [])
+    faults = _faults(by_kind.get("fault.began", ()), by_kind.get("fault.ended", ()))
     return Scenario(
         test=test,
         title=str(started.get("title") or ""),
@@ -61,11 +65,8 @@ def scenario(directory: Path, events: Sequence[Event], buckets: int) -> Scenario
         answer=answered.answer,
         reason=answered.reason,
         judgements=tuple(judgement(event) for event in by_kind.get("objective.judged", ())),
-        faults=_faults(by_kind.get("fault.began", ()), by_kind.get("fault.ended", ())),
-        loads=tuple(
-            _load(directory, event, by_kind.get("load.finished", ()), buckets)
-            for event in by_kind.get("load.started", ())
-        ),
+        faults=faults,
+        loads=tuple(_load(directory, event, by_kind, buckets, faults) for event in by_kind.get("load.started", ())),
         sabotage=_sabotage(sabotaged[-1]) if sabotaged else None,
     )
 
@@ -85,6 +86,7 @@ def judgement(event: Event) -> Judgement:
         detail=str(event.get("detail") or ""),
         interval=_interval(event.get("interval")),
         worst=tuple(_worst(entry) for entry in event.get("worst") or () if isinstance(entry, Mapping)),
+        moment_ns=integer(event.get("moment")),
     )
 
 
@@ -126,14 +128,18 @@ def _faults(began: Sequence[Event], ended: Sequence[Event]) -> tuple[Fault, ...]
     return tuple(faults)
 
 
-def _load(directory: Path, event: Event, finished: Sequence[Event], buckets: int) -> Load:
+def _load(
+    directory: Path, event: Event, by_kind: Mapping[str, Sequence[Event]], buckets: int, faults: Sequence[Fault]
+) -> Load:
     id = str(event.get("load", ""))
-    end: Event = next((e for e in finished if e.get("load") == event.get("load")), {})
+    mine = {kind: [e for e in by_kind.get(kind, ()) if e.get("load") == event.get("load")] for kind in _OF_LOADS}
+    end: Event = next(iter(mine["load.finished"]), {})
     path = (directory / str(event.get("file") or f"load/{id}")).resolve()
     if directory.resolve() not in path.parents:
         recorded = traffic.Recorded(notes=("its record file lies outside the run directory and was not read",))
     else:
-        recorded = traffic.read(path, buckets=buckets)
+        windows = [Window(f.id, f.kind, f.target, f.began_ns, f.ended_ns) for f in faults]
+        recorded = traffic.read(path, buckets=buckets, windows=windows)
     notes = list(recorded.notes)
     told = integer(end.get("requests"))
     if not end:
@@ -142,6 +148,8 @@ def _load(directory: Path, event: Event, finished: Sequence[Event], buckets: int
         notes.append(f"{told:,} requests were made, of which {recorded.requests:,} could be read")
     errors = mapping(end.get("user_errors"))
     notes += [f"a task of the locustfile raised {error} ({count} times)" for error, count in errors.items()]
+    behind = end.get("behind") or next((event.get("reason") for event in mine["load.behind"]), "")
+    cpu, busiest = saturation.read(mine["load.sampled"])
     return Load(
         id=id,
         locustfile=str(event.get("locustfile") or ""),
@@ -153,7 +161,19 @@ def _load(directory: Path, event: Event, finished: Sequence[Event], buckets: int
         cpu_seconds=number(end.get("cpu_seconds")),
         recorded=recorded,
         notes=tuple(notes),
+        arrivals=_arrivals(event.get("arrivals")),
+        behind=str(behind or ""),
+        cpu=cpu,
+        busiest=busiest,
     )
+
+
+def _arrivals(value: Any) -> str:
+    """A pattern of arrivals in a few words: its kind, then its settings."""
+    told = mapping(value)
+    kind = str(told.pop("kind", "") if told else value or "")
+    settings = [f"{name.replace('_', ' ')} {entry:g}" for name, entry in told.items() if number(entry) is not None]
+    return f"{kind} {', '.join(settings)}".strip()
 
 
 def _sabotage(event: Event) -> Sabotage:

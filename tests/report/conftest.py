@@ -141,6 +141,10 @@ class Builder:
                     "fault.ended", fault=fault, test=self.test, proof="acted", acted=bool(evidence), evidence=evidence,
                     ended=start + round(ended * S),
                 )  # fmt: skip
+        for second in range(int(seconds) + 1):
+            self.now = start + second * S
+            engines = {"postgres": 3 + 0.31 * second, "gateway": 1 + 0.12 * second, "etcd-1": 2 + 0.04 * second}
+            self.emit("load.sampled", load=load, test=self.test, generator=0.4 + 0.22 * second, engines=engines)
         self.now = start + round((seconds + 0.2) * S)
         if finish:
             self.emit(
@@ -148,6 +152,9 @@ class Builder:
                 reason="stop", cpu_seconds=1.93, user_errors={},
             )  # fmt: skip
         return start
+
+    def began(self, kind):
+        return next(e["began"] for e in reversed(self.events) if e["kind"] == "fault.began" and e["fault_kind"] == kind)
 
     def usual(self, _):
         return self.random.lognormvariate(-4.6, 0.45), ""
@@ -196,7 +203,8 @@ def kill_one(build, *, sabotage=None, test="scenarios/failover/test_replicas.py:
         build.emit("scenario.sabotaged", test=test, switch=sabotage, objective="availability-during", outcome="caught",
                    detail=f"{sabotage} broke availability-during: 290 × HTTP 503")  # fmt: skip
         return build.end()
-    build.judged("recovery", 0.412, 3.0, "<=", "s", phase="during", fault=fault, detail="resolution 0.004 s")
+    build.judged("recovery", 0.412, 3.0, "<=", "s", phase="during", fault=fault, detail="resolution 0.004 s",
+                 moment=build.began("kill") + round(0.412 * S))  # fmt: skip
     build.judged("lost", 0, 0, "<=", "tasks", detail="of 1,320 looked at")
     build.judged("doubled", 0, 0, "<=", "keys", detail="of 1,320 looked at")
     return build.end()
@@ -225,7 +233,7 @@ def cut_database(build, outcome="broken"):
         for at in (7.31, 7.42, 7.577)
     ]
     build.judged("recovery", 2.58, 2.0, "<=", "s", outcome, phase="during", fault=fault, worst=worst, samples=1201,
-                 detail="counted from the end of the fault")  # fmt: skip
+                 moment=start + round(7.58 * S), detail="counted from the end of the fault")  # fmt: skip
     build.judged("latency-p99-after", None, 0.5, "<=", "s", "not judged", phase="after", fault=fault, samples=31,
                  detail="31 requests, 100 needed to judge this limit")  # fmt: skip
     build.end("failed", "1 of 3 objectives did not hold: recovery\n\nrecovery: broken: 2.580 s, limit at most 2.000 s\n"
@@ -281,10 +289,13 @@ def demo_run(build):
     return build.write()
 
 
-@pytest.fixture
-def hundreds(builder):
-    """201 scenarios, each with 2,000 requests and its faults."""
-    build = builder()
+@pytest.fixture(scope="session")
+def hundreds(tmp_path_factory):
+    """201 scenarios, each with 2,000 requests, its faults and CPU samples; to be read only."""
+    return hundreds_run(Builder(tmp_path_factory.mktemp("hundreds") / "20261124T022017Z-a1b2c3"))
+
+
+def hundreds_run(build):
     told = build.stack()
     for number in range(67):
         kill_one(build, test=f"scenarios/failover/test_replicas.py::test_kill_one_of_three[{number}]")
