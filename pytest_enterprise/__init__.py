@@ -16,7 +16,21 @@ if TYPE_CHECKING:
     from pytest_enterprise.engines.postgres import Postgres
     from pytest_enterprise.engines.prometheus import Prometheus
     from pytest_enterprise.engines.service import Service
-    from pytest_enterprise.objectives import Availability, Fact, Latency, Recovery, Refusals, Throughput
+    from pytest_enterprise.objectives import (
+        Availability,
+        BurnRate,
+        Correctness,
+        Durability,
+        ErrorBudget,
+        Fact,
+        Freshness,
+        Latency,
+        Recovery,
+        Refusals,
+        Throughput,
+        TimeToDetect,
+        watch,
+    )
     from pytest_enterprise.stack import Link, Stack
 
 __version__ = "0.1.0"
@@ -24,11 +38,16 @@ __version__ = "0.1.0"
 _HOME = {
     "Alertmanager": "pytest_enterprise.engines.alertmanager",
     "Availability": "pytest_enterprise.objectives",
+    "BurnRate": "pytest_enterprise.objectives",
+    "Correctness": "pytest_enterprise.objectives",
     "Discovery": "pytest_enterprise.engines.discovery",
+    "Durability": "pytest_enterprise.objectives",
     "Envoy": "pytest_enterprise.engines.envoy",
+    "ErrorBudget": "pytest_enterprise.objectives",
     "Etcd": "pytest_enterprise.engines.etcd",
     "External": "pytest_enterprise.engines.external",
     "Fact": "pytest_enterprise.objectives",
+    "Freshness": "pytest_enterprise.objectives",
     "Latency": "pytest_enterprise.objectives",
     "Link": "pytest_enterprise.stack",
     "Postgres": "pytest_enterprise.engines.postgres",
@@ -38,16 +57,23 @@ _HOME = {
     "Service": "pytest_enterprise.engines.service",
     "Stack": "pytest_enterprise.stack",
     "Throughput": "pytest_enterprise.objectives",
+    "TimeToDetect": "pytest_enterprise.objectives",
+    "watch": "pytest_enterprise.objectives",
 }
 
 __all__ = [
     "Alertmanager",
     "Availability",
+    "BurnRate",
+    "Correctness",
     "Discovery",
+    "Durability",
     "Envoy",
+    "ErrorBudget",
     "Etcd",
     "External",
     "Fact",
+    "Freshness",
     "Latency",
     "Link",
     "Postgres",
@@ -57,6 +83,8 @@ __all__ = [
     "Service",
     "Stack",
     "Throughput",
+    "TimeToDetect",
+    "watch",
 ]
 
 

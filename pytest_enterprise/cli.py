@@ -75,9 +75,15 @@ def _report(arguments: argparse.Namespace) -> int:
     if not (directory / "run.json").is_file():
         raise EnterpriseError(f"{directory} is not a run directory: it has no run.json. Look in {directory.parent}")
     write_all(directory)
-    for line in summary_lines(load_run(directory)):
+    report = load_run(directory)
+    for line in summary_lines(report):
         print(line)  # noqa: T201
-    return 0
+    if not arguments.check:
+        return 0
+    from pytest_enterprise.report import github, words
+
+    github.publish(report)
+    return 0 if words.headline(report).verdict == "held" else 1
 
 
 def _replay(arguments: argparse.Namespace) -> int:
@@ -108,7 +114,14 @@ def _init(arguments: argparse.Namespace) -> int:
 def _load(arguments: argparse.Namespace) -> int:
     from pytest_enterprise.load import command
 
-    return command.main(arguments)
+    status = command.main(arguments)
+    if arguments.objectives and not arguments.web:
+        from pytest_enterprise import events
+        from pytest_enterprise.report import github, reading
+
+        found = [e for e in events.read(Path(arguments.reports) / "latest") if e["kind"] == "objective.judged"]
+        github.publish_load(Path(arguments.locustfile).name, [reading.judgement(event) for event in found])
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -146,6 +159,9 @@ def _parser() -> argparse.ArgumentParser:
 
     report = commands.add_parser("report", help="make the reports of a run directory again")
     report.add_argument("directory", nargs="?", default="reports/latest")
+    report.add_argument(
+        "--check", action="store_true", help="exit status 1 unless everything held; annotations in GitHub Actions"
+    )
     report.set_defaults(run=_report)
 
     replay = commands.add_parser("replay", help="run the faults of an earlier run again: does its outcome recur?")

@@ -4,6 +4,7 @@ import psycopg
 import pytest
 
 from pytest_enterprise import Fact
+from pytest_enterprise.session import system
 
 JOURNEY = "loadtests/agent_service.py"
 
@@ -17,6 +18,9 @@ DATABASE_SWITCHES = {
 
 def pytest_enterprise_switch(stack, switch, on):
     if switch not in DATABASE_SWITCHES:
+        if on:  # a switch breaks what works: the stack must have come to be whole before
+            stack.ensure()
+            system("gateway", stack).wait_for(len(stack.instances("agent-service")))
         return None
     stack.ensure("postgres")
     books = Books(stack)

@@ -1,5 +1,6 @@
 """The command line: what each command prints and leaves."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -85,3 +86,33 @@ def test_up_holds_a_stack_until_it_is_interrupted(tmp_path):
     report = subprocess.run((*PROGRAM, "report", "reports/latest"), cwd=tmp_path, capture_output=True, text=True)
     assert report.returncode == 0, report.stderr
     assert subprocess.run((*PROGRAM, "down"), cwd=tmp_path, capture_output=True).returncode == 0
+
+
+def judged(directory, outcome):
+    """The least run directory that a report can be made of: one scenario."""
+    directory.mkdir()
+    test = {"t": 1, "at": "2026-11-24T02:20:17+00:00", "pid": 1, "test": "t.py::test_a"}
+    events = [
+        {**test, "kind": "test.started", "scenario": True, "claim": "c"},
+        {**test, "kind": "objective.judged", "objective": "o", "outcome": outcome, "value": 1, "limit": 1},
+        {**test, "kind": "test.finished", "outcome": "passed" if outcome == "held" else "failed"},
+        {"t": 2, "at": test["at"], "pid": 1, "kind": "run.finished", "exit_status": 0},
+    ]
+    (directory / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    claims = [{"id": "c", "text": "It holds.", "scenarios": ["t.py::test_a"]}]
+    document = {"format": 1, "run": directory.name, "claims": claims, "finished": "2026-11-24T02:21:17Z"}
+    (directory / "run.json").write_text(json.dumps(document))
+    return str(directory)
+
+
+@pytest.mark.parametrize(("outcome", "status"), [("held", 0), ("broken", 1), ("not judged", 1)])
+def test_a_report_can_be_the_threshold_of_a_job(tmp_path, outcome, status, monkeypatch, capsys):
+    """report --check ends with status 1 unless everything held, and annotates; without it, making it is success."""
+    directory = judged(tmp_path / "run", outcome)
+    assert cli.main(["report", directory]) == 0
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    capsys.readouterr()
+    assert cli.main(["report", directory, "--check"]) == status
+    assert (" file=t.py" in capsys.readouterr().out) == bool(status)
+    assert "| o |" in (tmp_path / "summary.md").read_text()

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_enterprise.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pytest_enterprise.load.generator import Traffic
+    from pytest_enterprise.run import Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,13 +31,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--option", action="append", default=[], metavar="NAME=VALUE", help="an option that the locustfile declares"
     )
+    parser.add_argument(
+        "--objectives",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="judge the load: a group of objectives in pyproject.toml, or the path of an OpenSLO document",
+    )
     parser.add_argument("--reports", default="reports", metavar="DIR", help="where the run directory is made")
     parser.add_argument("--web", action="store_true", help="Locust's web UI on 127.0.0.1 instead")
     parser.add_argument("--web-port", type=int, default=8089, metavar="PORT")
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Run the load: 0 when it ran, whatever its requests met. Raises ConfigurationError, LoadFailed."""
+    """Run the load: 0 when it ran, whatever its requests met; 1 when one of ``--objectives`` did not hold.
+
+    Raises ConfigurationError, LoadFailed.
+    """
     from pytest_enterprise.load import checks
 
     options = _options(arguments)
@@ -43,6 +57,11 @@ def main(arguments: argparse.Namespace) -> int:
     checks.number("users", arguments.users, whole=True)
     for name in ("rate", "spawn_rate", "seconds"):
         checks.number(name, getattr(arguments, name))
+    if arguments.objectives:
+        from pytest_enterprise.objectives.written import read
+
+        for name in arguments.objectives:  # before the load, so that a mistake in a file costs nothing
+            read(name, Path.cwd())
     return _web(arguments, options) if arguments.web else _terminal(arguments, options)
 
 
@@ -99,15 +118,35 @@ def _terminal(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
     )
     run.write()
     status = 2
+    judged: list[str] = []
     try:
         with traffic:
             _show_progress(traffic)
-        status = 0
+        status = _judge(arguments.objectives, run, traffic, judged.append) if arguments.objectives else 0
     finally:
         run.finish(exit_status=status)
-    _say("\n".join(table(traffic)))
+    _say("\n".join([*table(traffic), *judged]))
     _say(f"every request: {traffic.path}.requests")
     return status
+
+
+def _judge(names: list[str], run: Run, traffic: Traffic, say: Callable[[str], object]) -> int:
+    """The exit status by the objectives of these names, each of which is said."""
+    from pytest_enterprise.objectives import ObjectiveBroken, Objectives
+    from pytest_enterprise.objectives.message import headline
+
+    again = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    judge = Objectives(run.events.emit, f"load {traffic.id}", seed=run.seed, again=again)
+    message = ""
+    try:
+        judge.check(*names, load=traffic)
+    except ObjectiveBroken as error:
+        message = f"\n{error}"
+    for verdict in judge.verdicts:
+        say(f"{verdict.objective}: {headline(verdict)}")
+    if message:
+        say(message)
+    return 1 if message else 0
 
 
 def _show_progress(traffic: Traffic) -> None:

@@ -172,7 +172,16 @@ class Traffic:
 
     def operations(self) -> list[dict[str, Any]]:
         """What users noted with ``self.acknowledged(...)``: ``t``, ``key``, ``status`` and what else they gave."""
-        path = self.path.with_suffix(".operations.jsonl")
+        return self._lines(".operations.jsonl")
+
+    def unexpected(self) -> list[dict[str, Any]]:
+        """Of each failed request: ``start``, ``name``, ``error`` and, where there was an answer, its ``status``,
+        ``size``, ``sha256`` (of its first MiB) and ``trace_id``. After 10,000 only the number ``left_out`` is told.
+        """
+        return self._lines(".unexpected.jsonl")
+
+    def _lines(self, suffix: str) -> list[dict[str, Any]]:
+        path = self.path.with_suffix(suffix)
         if not path.exists():
             return []
         with path.open(encoding="utf-8") as file:

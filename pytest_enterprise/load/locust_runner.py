@@ -13,11 +13,12 @@ from locust.env import Environment
 from locust.runners import LocalRunner
 from locust.user.task import LOCUST_STATE_STOPPING
 
+from pytest_enterprise.load.protocol import ProtocolUser
 from pytest_enterprise.load.recorder import Recorder
 
 GRACE = 2.0
 """Seconds that users get to end their requests when they are stopped."""
-_SENDERS = (FastHttpSession.request.__code__, HttpSession.request.__code__)
+_SENDERS = tuple(f.__code__ for f in (FastHttpSession.request, HttpSession.request, ProtocolUser.exchange))
 
 
 class RecordedEnvironment(Environment):
@@ -29,7 +30,7 @@ class RecordedEnvironment(Environment):
 
 
 def in_flight(greenlet: Any) -> tuple[str, str, float] | None:
-    """Method, name and seconds so far of the HTTP request that a user waits for, None when it waits for none.
+    """Method, name and seconds so far of the request that a user waits for, None when it waits for none.
 
     Read from the suspended stack, so that requests that end pay nothing for those that do not.
     """

@@ -8,6 +8,7 @@ is one kind of failure.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from collections.abc import Iterator
@@ -20,6 +21,19 @@ WRONG = "wrong: "
 _U32 = 0xFFFFFFFF
 _LAST = 0xFFFF
 _pack = RECORD.pack
+
+
+def trace_id(seed: int, number: int) -> str:
+    """The W3C trace id, 32 hexadecimal digits, of the ``number``-th request (from 1) that a load with ``seed`` began.
+
+    Derived, so that nothing is kept for each request.
+    """
+    return hashlib.blake2b(b"%d/%d" % (seed, number), digest_size=16, person=b"trace").hexdigest()
+
+
+def traceparent(trace_id: str) -> str:
+    """The W3C header that carries a trace id: its own span is the caller, and it asks to be recorded."""
+    return f"00-{trace_id}-{trace_id[:16]}-01"
 
 
 class Request(NamedTuple):

@@ -168,7 +168,7 @@ def too_few(samples: int, required: int, what: str, shown: str = "") -> str:
     """Why a verdict was withheld, and the way out; ``shown`` says what so few could show at best."""
     longer = math.ceil(required / max(samples, 1) * 10) / 10
     return (
-        f"{samples:,} {what}{f' {shown}' if shown else ''}, {required:,} needed to judge this limit: let the phase "
+        f"{samples:,} {what}{f' {shown};' if shown else ','} {required:,} needed to judge this limit: let the phase "
         f"last about {longer:g} times as long, or use more users"
     )
 

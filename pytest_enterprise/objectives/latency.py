@@ -78,13 +78,15 @@ class Judged(NamedTuple):
     detail: str
 
 
-def judge_percentile(ordered: Sequence[float] | NDArray[Any], percent: float, at_most: float, what: str) -> Judged:
+def judge_percentile(
+    ordered: Sequence[float] | NDArray[Any], percent: float, at_most: float, what: str, highest: str = "slowest"
+) -> Judged:
     """A percentile of values in ascending order, seconds, against its limit."""
     total = len(ordered)
     value = intervals.percentile(ordered, percent)
     interval = intervals.percentile_interval(ordered, percent)
     middle = quantity(intervals.percentile(ordered, 50), "s")
-    detail = f"p{percent:g} of {total:,} {what}, median {middle}, slowest {quantity(float(ordered[-1]), 's')}"
+    detail = f"p{percent:g} of {total:,} {what}, median {middle}, {highest} {quantity(float(ordered[-1]), 's')}"
     detail += f"; 95 % interval {between(interval, 's')}"
     share = percent / 100
     required = intervals.needed(share)
@@ -106,4 +108,5 @@ def _detectable(ordered: Sequence[float] | NDArray[Any], percent: float, value: 
     more = intervals.detectable(len(ordered), 1 - percent / 100)
     if more is None or percent - 100 * more <= 0:
         return None
-    return value - intervals.percentile(ordered, percent - 100 * more)
+    # Values that are all alike tell nothing of it.
+    return value - intervals.percentile(ordered, percent - 100 * more) or None

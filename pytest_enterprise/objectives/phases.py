@@ -40,6 +40,8 @@ class Window(NamedTuple):
     began_ns: int
     ended_ns: int | None
     """None: it was never ended, or still is on."""
+    settings: str = ""
+    """What it does, in words: ``seconds 0.3``."""
 
     @property
     def label(self) -> str:

@@ -3,9 +3,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,10 @@ from pytest_enterprise.settings import Settings
 class Server:
     """A tiny HTTP server in a thread of its own, with modes fast, 500, hang, close and tasks; it counts requests."""
 
-    def __init__(self, mode: str = "fast") -> None:
+    def __init__(self, mode: str = "fast", serve: Callable[..., Awaitable[None]] | None = None) -> None:
+        """``serve``, given reader, writer and server, speaks another protocol than HTTP."""
         self.mode = mode
+        self._speak = serve
         self.counts: Counter[str] = Counter()
         self.tasks: dict[str, dict[str, object]] = {}
         self.connections: set[asyncio.StreamWriter] = set()
@@ -28,7 +31,8 @@ class Server:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._server = self._call(asyncio.start_server(self._serve, "127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self.url = f"http://{self.address}"
 
     def _call(self, work):
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
@@ -40,6 +44,8 @@ class Server:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections.add(writer)
         try:
+            if self._speak:
+                return await self._speak(reader, writer, self)
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 method, path, _ = head.decode().split(" ", 2)
@@ -58,6 +64,7 @@ class Server:
         finally:
             self.connections.discard(writer)
             writer.close()
+        return None
 
     def _answer(self, method: str, path: str, head: bytes, body: bytes) -> tuple[int, bytes]:
         if self.mode == "500":
@@ -89,13 +96,35 @@ class Server:
 def serve() -> Iterator[Callable[..., Server]]:
     servers = []
 
-    def make(mode: str = "fast", kind: type[Server] = Server) -> Server:
-        servers.append(kind(mode))
+    def make(mode: str = "fast", speak: Callable[..., Awaitable[None]] | None = None) -> Server:
+        servers.append(Server(mode, speak))
         return servers[-1]
 
     yield make
     for server in servers:
         server.close()
+
+
+@pytest.fixture
+def serve_app() -> Iterator[Callable[..., str]]:
+    """Serves ASGI applications on 127.0.0.1, each in a thread of its own; gives ``host:port``."""
+    import uvicorn
+
+    served = []
+
+    def serve(app, **settings) -> str:
+        listening = socket.create_server(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="wsproto", lifespan="off", **settings))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        served.append((server, thread, listening))
+        return f"127.0.0.1:{listening.getsockname()[1]}"
+
+    yield serve
+    for server, thread, listening in served:
+        server.should_exit = server.force_exit = True
+        thread.join(10)
+        listening.close()
 
 
 @pytest.fixture

@@ -102,6 +102,49 @@ def test_the_message_reads_well(judge, stream, window):
     ]
 
 
+def test_the_message_tells_the_faults_settings_and_the_trace_ids(judge, events, stream):
+    """What the fault did, in what it was told to do; and under which id the service logged the worst requests."""
+
+    class Traced(Load):
+        def unexpected(self):
+            found = [r for r in self._requests if r.error]
+            return [
+                *(
+                    {"start": r.start, "name": r.name, "error": r.error, "trace_id": f"{i:032x}"}
+                    for i, r in enumerate(found)
+                ),
+                {"left_out": 7},
+            ]
+
+    slow = SimpleNamespace(kind="latency", target="a -> b", settings={"seconds": 0.3, "jitter": 0.0, "direction": None})
+    fault = SimpleNamespace(id="main-3", fault=slow, began_ns=5 * S, ended_ns=10 * S)
+    load = Traced(stream(20, bad=lambda at: 6 <= at < 7 or 9 <= at < 9.01))
+    with pytest.raises(ObjectiveBroken) as raised:
+        judge.check(Availability(at_least=0.995), load=load, faults=[fault])
+    lines = str(raised.value).splitlines()
+    assert "  during latency on a -> b (main-3: seconds 0.3), from 5.000 s to 10.000 s of the load" in lines
+    assert lines[4].endswith(f"HTTP 503  1.000 s into latency on a -> b  trace {0:032x}")
+    assert [entry["trace"] for entry in events[0]["worst"]] == [f"{i:032x}" for i in range(3)]
+
+
+def test_the_columns_of_the_worst_requests_are_aligned(judge, request_at, stream, window):
+    """So that they can be compared at a glance."""
+    late = [request_at(5, 12.5, "TimeoutError", name="POST /tasks"), request_at(6, 1, "HTTP 503", name="GET /")]
+    with pytest.raises(ObjectiveBroken) as raised:
+        judge.check(Availability(at_least=1.0, phase="whole"), load=Load([*stream(4), *late]))
+    assert str(raised.value).splitlines()[-5:-3] == [
+        "    at 5.000 s  POST /tasks  12.500 s  TimeoutError",
+        "    at 6.000 s  GET /        1.000 s   HTTP 503",
+    ]
+
+
+def test_the_command_that_runs_it_again_can_be_given(events, judge):
+    """The plugin gives it with the options that the run had."""
+    made = Objectives(lambda kind, **fields: None, TEST, seed=7, again="pytest x --enterprise-runtime=container")
+    with pytest.raises(ObjectiveBroken, match=r"again: pytest x --enterprise-runtime=container$"):
+        made.check(Fact("lost", 1, 0))
+
+
 def test_several_are_named_in_the_first_line_the_broken_first(judge, stream, window):
     """The one line that summaries show says what is wrong."""
     load = Load(stream(20, bad=lambda at: 6 <= at < 7))
