@@ -47,6 +47,10 @@ class LiveStack:
         """The last lines that an instance wrote."""
         return list(self.running.instance(instance).log(lines))
 
+    def cpu_seconds(self) -> dict[str, float]:
+        """CPU seconds of each instance so far."""
+        return self.portal.call(self.running.cpu_seconds())
+
     def add(self, engine: str) -> str:
         """Start one more instance of an engine; returns its name when it is ready."""
         return self.portal.call(self.running.add(engine))

@@ -345,4 +345,11 @@ def make_load(live: LiveStack, test: str) -> Load:
     if targets:
         live.ensure(*targets)
     hosts = {live.url(target): f"{LOAD} -> {target}" for target in targets}
-    return Load(live.run, test, default_host=next(iter(hosts), None), root=Path.cwd(), link_of=hosts.get)
+    return Load(
+        live.run,
+        test,
+        default_host=next(iter(hosts), None),
+        root=Path.cwd(),
+        link_of=hosts.get,
+        engines_cpu=live.cpu_seconds,
+    )

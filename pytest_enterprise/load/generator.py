@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 from pytest_enterprise.errors import ConfigurationError, LoadFailed, cannot_write
 from pytest_enterprise.load import checks
 from pytest_enterprise.load.records import Request
+from pytest_enterprise.load.sampling import Cpu, CpuSampler
 from pytest_enterprise.run import VARIABLE
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ class Traffic:
         self._closed = False
         self._listener: threading.Thread | None = None
         self._announced = False
+        self._sampler: CpuSampler | None = None
+        self.engines_cpu: Cpu | None = None
+        """Tells the CPU seconds of each engine, to be sampled while it runs."""
         self.id = ""
 
     @property
@@ -116,6 +120,9 @@ class Traffic:
             closed_loop=True,
         )
         self._announced = True
+        told = {"load": self.id, "test": self._test}
+        self._sampler = CpuSampler(self._run.events.emit, told, self._process.pid, self.engines_cpu)
+        self._sampler.begin()
         return self
 
     def end(self) -> None:
@@ -269,6 +276,8 @@ class Traffic:
         if self._closed or self._process is None:
             return
         self._closed = True
+        if self._sampler:
+            self._sampler.end()
         assert self._process.stdin is not None
         try:
             if self._reason or self._error or self._mistake:  # it is leaving by itself
@@ -335,10 +344,12 @@ class Load:
         *,
         root: Path | None = None,
         link_of: Callable[[str], str | None] | None = None,
+        engines_cpu: Cpu | None = None,
     ) -> None:
         """Locustfiles are looked for below ``root`` (None: the working directory).
 
-        ``link_of`` tells the link that a host's traffic takes, for the events.
+        ``link_of`` tells the link that a host's traffic takes, ``engines_cpu`` the CPU seconds of each engine, for the
+        events.
         """
         self._root = root or Path.cwd()
         self._run = run
@@ -346,6 +357,7 @@ class Load:
         self._locustfile = default_locustfile
         self._host = default_host
         self._link_of = link_of
+        self._engines_cpu = engines_cpu
         self._made: list[Traffic] = []
 
     def __call__(
@@ -384,6 +396,7 @@ class Load:
         except TypeError as error:
             raise ConfigurationError(f"options={options!r} cannot be handed over: {error}; give plain values") from None
         traffic = Traffic(self._run, self._test, self._link_of(chosen) if self._link_of else None, settings)
+        traffic.engines_cpu = self._engines_cpu
         self._made.append(traffic)
         return traffic
 

@@ -55,8 +55,8 @@ SHARED = (
         for name, sample in _SAMPLES
     )
     + "".join(
-        f'<text id="{unit}-{loop}" class="ch h" x="{LEFT}" y="{_HEADING}">'
-        f"latency, {unit}, logarithmic; {loop} loop</text>"
+        f'<g id="{unit}-{loop}" class="ch"><text class="h" x="{LEFT}" y="{_HEADING}">'
+        f"latency, {unit}, logarithmic; {loop} loop</text></g>"
         for unit in ("ms", "s")
         for loop in ("open", "closed")
     )

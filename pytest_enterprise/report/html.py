@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_enterprise.errors import ConfigurationError
-from pytest_enterprise.report import chart, words
+from pytest_enterprise.report import chart, comparison, words
 from pytest_enterprise.report.model import load_run
 from pytest_enterprise.report.parts import Load, RunReport, Scenario
 from pytest_enterprise.report.traffic import Around
@@ -20,6 +20,8 @@ _FEW = 8
 """Scenarios up to which all of them are shown unfolded."""
 _MANY = 60
 """Scenarios from which on those that held are told briefly."""
+_WANTING = {"broken", "failed", "error", "survived", "wrong", "unfinished"}
+"""Verdicts that the head of the page tells at once."""
 _INDENT = re.compile(r">\n\s*<")
 _OPTIONAL = re.compile(r"</(?:td|th|tr|thead|tbody|li)>")
 """End tags that HTML lets one leave out: a tenth of a large report."""
@@ -68,6 +70,8 @@ def render(report: RunReport) -> str:
         proof=words.proof, short=words.short, milliseconds=milliseconds, identity=id,
     )  # fmt: skip
     environment.globals.update(
+        compared=_compared,
+        figures=comparison.facts,
         chart=_chart,
         around=_around,
         count=words.count,
@@ -84,6 +88,7 @@ def render(report: RunReport) -> str:
         shared=_safe(chart.SHARED),
         script=_safe(_script()),
         open=_open(report),
+        wanting=[test for test in (*report.scenarios, *report.sabotaged) if test.verdict in _WANTING],
         many=len(report.scenarios) + len(report.sabotaged) > _MANY,
         anchors=_anchors(report),
         again=lambda test="": words.again(report, test),
@@ -117,6 +122,11 @@ def _squeezed(style: str) -> str:
 
 def _chart(load: Load, scenario: Scenario, cpus: int | None, brief: bool) -> Markup:
     return _safe(chart.render(load, scenario.faults, scenario.moments, cpus=cpus, brief=brief))
+
+
+def _compared(scenario: Scenario) -> list[tuple[str, list[comparison.Compared], Markup]]:
+    """Each comparison with its chart."""
+    return [(name, mine, _safe(comparison.render(mine))) for name, mine in comparison.groups(scenario.compared)]
 
 
 def _around(load: Load, scenario: Scenario) -> list[tuple[str, tuple[Around, ...]]]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from pytest_enterprise.claims import Answer, ClaimAnswer
 from pytest_enterprise.objectives.text import quantity
+from pytest_enterprise.report.comparison import Compared
 from pytest_enterprise.report.traffic import Recorded
 
 
@@ -166,6 +167,8 @@ class Scenario:
     faults: tuple[Fault, ...] = ()
     loads: tuple[Load, ...] = ()
     sabotage: Sabotage | None = None
+    compared: tuple[Compared, ...] = ()
+    """What its comparisons of two versions showed."""
 
     @property
     def verdict(self) -> str:

@@ -11,7 +11,7 @@ from pytest_enterprise import claims
 from pytest_enterprise.claims import Claim
 from pytest_enterprise.events import Event
 from pytest_enterprise.objectives.phases import Window
-from pytest_enterprise.report import saturation, traffic
+from pytest_enterprise.report import comparison, saturation, traffic
 from pytest_enterprise.report.parts import Fault, Judgement, Load, Sabotage, Scenario, Worst
 
 _OF_LOADS = ("load.finished", "load.behind", "load.sampled")
@@ -69,6 +69,7 @@ def scenario(directory: Path, events: Sequence[Event], buckets: int) -> Scenario
         faults=faults,
         loads=tuple(_load(directory, event, by_kind, buckets, faults) for event in by_kind.get("load.started", ())),
         sabotage=_sabotage(sabotaged[-1]) if sabotaged else None,
+        compared=tuple(comparison.read(event) for event in by_kind.get("comparison.judged", ())),
     )
 
 
