@@ -20,6 +20,7 @@ from load import measure as measure_load
 from proxy import measure as measure_proxy
 from proxy_accuracy import measure as measure_accuracy
 from proxy_connections import measure as measure_connections
+from report import measure as measure_report
 
 from pytest_enterprise import Alertmanager, Etcd, Link, Postgres, Prometheus, Stack, events, stack_file
 from pytest_enterprise.live import LiveStack
@@ -123,6 +124,7 @@ def main() -> None:
         "proxy": measure_proxy,
         "proxy accuracy": measure_accuracy,
         "proxy connections": measure_connections,
+        "report": measure_report,
     }
     for part, measure in parts.items():
         rows = figures[part] = measure()

@@ -75,7 +75,7 @@ def _report(arguments: argparse.Namespace) -> int:
     if not (directory / "run.json").is_file():
         raise EnterpriseError(f"{directory} is not a run directory: it has no run.json. Look in {directory.parent}")
     write_all(directory)
-    report = load_run(directory)
+    report = load_run(directory, records=False)
     for line in summary_lines(report):
         print(line)  # noqa: T201
     if not arguments.check:

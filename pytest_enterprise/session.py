@@ -308,7 +308,7 @@ class Session:
 
         if self.is_worker:
             return
-        report = load_run(self.run.directory)
+        report = load_run(self.run.directory, records=False)
         reporter.section("enterprise")
         if self._full:
             reporter.write_line(self._full, red=True)

@@ -39,7 +39,7 @@ def texts(value: Any) -> tuple[str, ...]:
 
 
 def scenario(directory: Path, events: Sequence[Event], buckets: int) -> Scenario:
-    """What ``events`` tell, the first of which is ``test.started``."""
+    """What ``events`` tell, the first of which is ``test.started``; with 0 ``buckets`` no record file is read."""
     started = events[0]
     test = str(started.get("test", ""))
     by_kind: dict[str, list[Event]] = {}
@@ -138,7 +138,9 @@ def _load(
     mine = {kind: [e for e in by_kind.get(kind, ()) if e.get("load") == event.get("load")] for kind in _OF_LOADS}
     end: Event = next(iter(mine["load.finished"]), {})
     path = (directory / str(event.get("file") or f"load/{id}")).resolve()
-    if directory.resolve() not in path.parents:
+    if not buckets:
+        recorded = traffic.Recorded()
+    elif directory.resolve() not in path.parents:
         recorded = traffic.Recorded(notes=("its record file lies outside the run directory and was not read",))
     else:
         windows = [Window(f.id, f.kind, f.target, f.began_ns, f.ended_ns) for f in faults]
@@ -147,7 +149,7 @@ def _load(
     told = integer(end.get("requests"))
     if not end:
         notes.append("its end was never seen")
-    elif told is not None and told > recorded.requests:
+    elif buckets and told is not None and told > recorded.requests:
         notes.append(f"{told:,} requests were made, of which {recorded.requests:,} could be read")
     errors = mapping(end.get("user_errors"))
     notes += [f"a task of the locustfile raised {error} ({count} times)" for error, count in errors.items()]
