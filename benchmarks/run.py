@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from load import measure as measure_load
+from native import measure as measure_native
+from open_loop import measure as measure_open_loop
 from proxy import measure as measure_proxy
 from proxy_accuracy import measure as measure_accuracy
 from proxy_connections import measure as measure_connections
@@ -121,6 +123,8 @@ def main() -> None:
         "idle": idle,
         "stack": stack,
         "load": measure_load,
+        "open loop, Locust": measure_open_loop,
+        "native load": measure_native,
         "proxy": measure_proxy,
         "proxy accuracy": measure_accuracy,
         "proxy connections": measure_connections,

@@ -47,19 +47,22 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def _up(arguments: argparse.Namespace) -> int:
+    from pytest_enterprise.load.web.launch import Page
     from pytest_enterprise.up import up
 
     settings = _settings(arguments)
     if arguments.stack:
         settings = settings._replace(stack=arguments.stack)
-    return up(settings, arguments.engines, seconds=arguments.seconds)
+    page = (arguments.web, arguments.web_port, arguments.objectives, arguments.window)
+    web = Page(*page) if arguments.web else None
+    return up(settings, arguments.engines, seconds=arguments.seconds, web=web)
 
 
 def _down(_: argparse.Namespace) -> int:
-    from pytest_enterprise.runtimes import cgroup, container, leftovers, mounts
+    from pytest_enterprise.runtimes import cgroup, container, leftovers, mounts, wires
 
     done = [*leftovers.remove_leftovers(), *container.remove_leftovers()]
-    done += [*cgroup.remove_leftovers(), *mounts.remove_leftovers()]
+    done += [*cgroup.remove_leftovers(), *mounts.remove_leftovers(), *wires.remove_leftovers()]
     for line in done:
         print(line)  # noqa: T201
     print(f"{len(done)} leftovers removed" if done else "nothing was left")  # noqa: T201
@@ -125,6 +128,9 @@ def _load(arguments: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from pytest_enterprise.load import command as load_command
+    from pytest_enterprise.load.web import launch
+
     parser = argparse.ArgumentParser(
         prog="pytest-enterprise", description="Stacks of real servers, loaded, broken and judged."
     )
@@ -137,6 +143,8 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("stack", nargs="?", help="stack file (.toml or .py); else the setting enterprise_stack")
     up.add_argument("--engines", nargs="*", help="only these and what they need")
     up.add_argument("--seconds", type=float, help="end by itself after so long")
+    up.add_argument("--web", metavar="LOCUSTFILE", help="Locust's web UI beside it: load, charts, faults, objectives")
+    launch.add_arguments(up)
     _add_settings(up)
     up.set_defaults(run=_up)
 
@@ -149,8 +157,6 @@ def _parser() -> argparse.ArgumentParser:
     images.set_defaults(run=_images)
 
     load = commands.add_parser("load", help="load a stack that is up with a locustfile")
-    from pytest_enterprise.load import command as load_command
-
     load_command.add_arguments(load)
     load.set_defaults(run=_load)
 

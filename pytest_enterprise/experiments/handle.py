@@ -45,9 +45,9 @@ class Handle:
                 fault.end()
         return len(on)
 
-    def begin_load(self, locustfile: str, users: int, host: str | None, options: Mapping[str, Any]) -> str:
+    def begin_load(self, locustfile: str, **settings: Any) -> str:
         with self._noted():
-            self.traffic = self._make_load()(locustfile, users=users, host=host, options=options).begin()
+            self.traffic = self._make_load()(locustfile, **settings).begin()
         return self.traffic.id
 
     def end_load(self) -> int:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
-_DTYPE = np.dtype([("start", "<u8"), ("latency", "<u4"), ("name", "<u2"), ("outcome", "<u2"), ("size", "<u4")])
+DTYPE = np.dtype([("start", "<u8"), ("latency", "<u4"), ("name", "<u2"), ("outcome", "<u2"), ("size", "<u4")])
 _BLOCK = 8192
 
 
@@ -66,9 +66,14 @@ class Columns(Sequence[Request]):
         file = path.with_name(path.name + ".requests")
         count = file.stat().st_size // RECORD.size
         # A file of no byte cannot be mapped.
-        raw: Any = np.memmap(file, _DTYPE, "r", shape=(count,)) if count else np.empty(0, _DTYPE)
+        raw: Any = np.memmap(file, DTYPE, "r", shape=(count,)) if count else np.empty(0, DTYPE)
         # Read after the records: the writer puts a name into the index before any record that uses it.
         names, errors = read_index(path)
+        return cls.of_records(raw, names, errors)
+
+    @classmethod
+    def of_records(cls, raw: Any, names: dict[int, str], errors: dict[int, str]) -> Columns:
+        """The requests of an array of :data:`DTYPE`, which is what the file holds."""
         return cls(
             raw["start"].astype(np.int64),
             raw["latency"].astype(np.int64) * 1000,

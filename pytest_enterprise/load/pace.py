@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 from locust import events
 from locust.user.task import LOCUST_STATE_STOPPING
 
+from pytest_enterprise.load import open_setup
+from pytest_enterprise.load.open_loop import Journeys
+
 if TYPE_CHECKING:
     from pytest_enterprise.load.recorder import Recorder
 
@@ -22,11 +25,25 @@ def _options(parser: Any) -> None:
 events.init_command_line_parser.add_listener(_options)  # type: ignore[no-untyped-call]
 
 
+def _page(environment: Any, web_ui: Any = None, **_: Any) -> None:
+    if web_ui is not None:  # under plain Locust too
+        from pytest_enterprise.load.web import page
+
+        page.install(environment, web_ui)
+
+
+events.init.add_listener(_page)  # type: ignore[no-untyped-call]
+
+
 class Paced:
     """Stands before one of Locust's user classes: ``class MyUser(Paced, User)``.
 
     Each user runs ``rate`` tasks per second (less if they take longer), with a phase of its own, so that users spawned
     at once do not send in bursts. Override ``wait_time`` for anything else.
+
+    That is the closed loop. With arrivals (``load(..., arrivals=50)``, ``--arrivals poisson:50``) the same classes and
+    tasks make an open one: each arrival runs one task, by a user of a pool that grows as it must, and ``rate`` and
+    ``wait_time`` mean nothing. Pause within a task by ``time.sleep``: ``self.wait()`` there waits for an arrival.
     """
 
     environment: Any
@@ -41,6 +58,8 @@ class Paced:
             None if self.recorder is None else f"{self.recorder.seed}/{self.recorder.next_user()}"
         )
         """The user's own source of chance: seeded by the run under the ``load`` fixture."""
+        dispatcher = open_setup.of(environment)
+        self._journeys = Journeys(dispatcher, self) if dispatcher else None
         self._period = 1 / (self.option("rate") or self.rate)
         self._due = 0.0
 
@@ -55,6 +74,8 @@ class Paced:
 
     def on_start(self) -> None:
         """Wait for the user's own phase; call it first (``super().on_start()``) when you override it."""
+        if self._journeys:
+            return
         self._due = time.perf_counter() - self.random.random() * self._period
         self.wait()  # type: ignore[attr-defined]  # Locust's user has it
 
@@ -63,6 +84,13 @@ class Paced:
         now = time.perf_counter()
         self._due = max(self._due + self._period, now)
         return self._due - now
+
+    def intention(self) -> dict[str, int]:
+        """For the context of a request that is sent now: the moment that it counts from, where that is an earlier one.
+
+        Once for each journey of an open loop, and empty otherwise.
+        """
+        return self._journeys.intention() if self._journeys else {}
 
     def acknowledged(self, key: str, *, status: str = "ok", **facts: Any) -> None:
         """Note what is known of the operation ``key``: ``ok`` (the server said it is done), ``fail`` (it said no) or

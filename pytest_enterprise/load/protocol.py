@@ -14,6 +14,7 @@ from locust import User
 from locust.exception import ResponseError
 
 from pytest_enterprise.errors import ConfigurationError
+from pytest_enterprise.load.open_loop import waited
 from pytest_enterprise.load.pace import Paced
 
 
@@ -169,6 +170,7 @@ class ProtocolUser(Paced, User):
         # Its stack is read when a user is stopped in the middle of a request: see locust_runner.in_flight.
         method = self.protocol
         trace_id = "" if self.recorder is None else self.recorder.next_trace_id()
+        context = {**self.context(), **self.intention()}
         reply, content = Reply(None, 0), None
         error: BaseException | None = None
         start_time, start_perf_counter = time.time(), time.perf_counter()
@@ -201,10 +203,10 @@ class ProtocolUser(Paced, User):
         self.environment.events.request.fire(
             request_type=method,
             name=name,
-            response_time=seconds * 1e3,
+            response_time=seconds * 1e3 + waited(context),
             response_length=reply.size,
             response=answer,
-            context=self.context(),
+            context=context,
             exception=error,
             start_time=start_time,
             url=self.host,

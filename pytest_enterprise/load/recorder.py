@@ -51,8 +51,9 @@ def kind_of(failure: Any, response: Any = None) -> str:
 class Recorder:
     """Records requests and operations below ``path`` (without suffix) and counts them; flush it several times a second.
 
-    The start of a request is the moment Locust noted on the wall clock, put onto CLOCK_MONOTONIC. Its latency alone
-    would not do: the event comes at the end of a ``with`` block, not at the end of the request.
+    The start of a request is its intended moment where it has one (the open loop), else the moment Locust noted on the
+    wall clock, put onto CLOCK_MONOTONIC. Its latency alone would not do: the event comes at the end of a ``with``
+    block, not at the end of the request.
     """
 
     def __init__(self, path: Path, seed: int = 0) -> None:
@@ -82,6 +83,7 @@ class Recorder:
         response_length: int | None,
         exception: Any = None,
         start_time: float | None = None,
+        context: Any = None,
         response: Any = None,
         **_: Any,
     ) -> None:
@@ -89,7 +91,9 @@ class Recorder:
         now = monotonic_ns()
         latency = response_time / 1e3 if response_time else 0.0
         start = now - int(latency * 1e9)
-        if start_time is not None:
+        if context and "intended" in context:
+            start = context["intended"]
+        elif start_time is not None:
             change = time_ns() - now - self._offset
             if change > _STEP or change < -_STEP:
                 self._clock_stepped(now, change)

@@ -141,6 +141,7 @@ class Objectives:
         found = judge(chosen, requests, windows, span=span, around=around, operations=_noted(loads))
         found = [_traced(verdict, loads) for verdict in found]
         self._refuse_repetition(found)
+        found = _believed(found, {objective.name for objective in by_request}, loads)
         for verdict in found:
             self.verdicts.append(verdict)
             self._emit("objective.judged", **verdict.event(self._test))
@@ -196,6 +197,18 @@ def _traced(verdict: Verdict, loads: Sequence[Traffic]) -> Verdict:
 def _noted(loads: Sequence[Traffic]) -> list[Mapping[str, Any]]:
     """What the users of all loads noted; a load that keeps no such notes has none."""
     return [entry for load in loads if hasattr(load, "operations") for entry in load.operations()]
+
+
+def _believed(found: Sequence[Verdict], by_request: set[str], loads: Sequence[Traffic]) -> list[Verdict]:
+    """The verdicts, none of them by a load whose generator fell behind its arrivals: that is not what users did."""
+    behind = "; ".join(why for load in loads if (why := getattr(load, "behind", "")))
+    if not behind:
+        return list(found)
+    detail = f"generator behind, {behind}: give it more CPU or a higher limit, or ask for fewer arrivals"
+    return [
+        verdict._replace(outcome="not judged", detail=detail) if verdict.objective in by_request else verdict
+        for verdict in found
+    ]
 
 
 def _recorded(loads: Sequence[Traffic]) -> tuple[Sequence[Request], tuple[int, int] | None]:

@@ -121,7 +121,7 @@ def step_summary(report: RunReport) -> str:
         ]
         lines.append("")
     rows = [
-        f"| {_code(words.short(scenario.test))} | {_text(judged.objective)} "
+        f"| {_code(words.short(scenario.test))}{words.loops(scenario)} | {_text(judged.objective)} "
         f"| {_cells(judged, words.phase(judged, scenario))} |"
         for scenario in words.worst_first(report.scenarios)
         for judged in scenario.judgements

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_enterprise.claims import NOT_RUN, ClaimAnswer
 from pytest_enterprise.errors import ConfigurationError
 from pytest_enterprise.report import chart, comparison, words
 from pytest_enterprise.report.model import load_run
@@ -22,6 +23,8 @@ _MANY = 60
 """Scenarios from which on those that held are told briefly."""
 _WANTING = {"broken", "failed", "error", "survived", "wrong", "unfinished"}
 """Verdicts that the head of the page tells at once."""
+_FEW_UNTRIED = 3
+"""Claims that were not tried up to which they stand among the others."""
 _INDENT = re.compile(r">\n\s*<")
 _OPTIONAL = re.compile(r"</(?:td|th|tr|thead|tbody|li)>")
 """End tags that HTML lets one leave out: a tenth of a large report."""
@@ -88,7 +91,8 @@ def render(report: RunReport) -> str:
         shared=_safe(chart.SHARED),
         script=_safe(_script()),
         open=_open(report),
-        wanting=[test for test in (*report.scenarios, *report.sabotaged) if test.verdict in _WANTING],
+        wanting=_wanting(report),
+        untried=_untried(report),
         many=len(report.scenarios) + len(report.sabotaged) > _MANY,
         anchors=_anchors(report),
         again=lambda test="": words.again(report, test),
@@ -134,6 +138,24 @@ def _around(load: Load, scenario: Scenario) -> list[tuple[str, tuple[Around, ...
     several = len(scenario.faults) > 1
     named = [(scenario.fault(id), lines) for id, lines in load.recorded.around]
     return [(f"{fault.number} {fault.label}" if several else fault.label, lines) for fault, lines in named if fault]
+
+
+def _wanting(report: RunReport) -> list[Scenario]:
+    """What the head of the page tells at once: what did not hold or made pytest fail, the worst first."""
+    tests = words.worst_first([*report.scenarios, *report.sabotaged])
+    return [
+        test for test in tests if test.verdict in _WANTING or (test.verdict != "caught" and test.outcome == "failed")
+    ]
+
+
+def _untried(report: RunReport) -> list[ClaimAnswer]:
+    """Claims whose scenarios were all left out of this run: shown folded, so that they do not hide the others."""
+    found = [
+        answer
+        for answer in report.claims
+        if answer.scenarios and all(one.reason == NOT_RUN for one in answer.scenarios)
+    ]
+    return found if len(found) > _FEW_UNTRIED else []
 
 
 def _script() -> str:

@@ -9,7 +9,10 @@ from typing import Any
 
 from pytest_enterprise import claims
 from pytest_enterprise.claims import Claim
+from pytest_enterprise.errors import ConfigurationError
 from pytest_enterprise.events import Event
+from pytest_enterprise.load import notation
+from pytest_enterprise.load.arrivals import from_document
 from pytest_enterprise.objectives.phases import Window
 from pytest_enterprise.report import comparison, saturation, traffic
 from pytest_enterprise.report.parts import Fault, Judgement, Load, Sabotage, Scenario, Worst
@@ -174,11 +177,11 @@ def _load(
 
 
 def _arrivals(value: Any) -> str:
-    """A pattern of arrivals in a few words: its kind, then its settings."""
-    told = mapping(value)
-    kind = str(told.pop("kind", "") if told else value or "")
-    settings = [f"{name.replace('_', ' ')} {entry:g}" for name, entry in told.items() if number(entry) is not None]
-    return f"{kind} {', '.join(settings)}".strip()
+    """A pattern of arrivals in a few words; empty for a closed loop, and for one of another version."""
+    try:
+        return notation.words(from_document(value))
+    except (ConfigurationError, KeyError, TypeError, ValueError):
+        return ""
 
 
 def _sabotage(event: Event) -> Sabotage:

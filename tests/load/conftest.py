@@ -5,6 +5,7 @@ import json
 import re
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,11 @@ from pytest_enterprise.settings import Settings
 
 
 class Server:
-    """A tiny HTTP server in a thread of its own, with modes fast, 500, hang, close and tasks; it counts requests."""
+    """A tiny HTTP server in a thread of its own, with modes fast, 500, hang, close, bye and tasks.
+
+    It counts requests, notes how long each took it, and can stall for a while. "close" hangs up in place of an answer,
+    "bye" after each.
+    """
 
     def __init__(self, mode: str = "fast", serve: Callable[..., Awaitable[None]] | None = None) -> None:
         """``serve``, given reader, writer and server, speaks another protocol than HTTP."""
@@ -27,6 +32,8 @@ class Server:
         self.counts: Counter[str] = Counter()
         self.tasks: dict[str, dict[str, object]] = {}
         self.connections: set[asyncio.StreamWriter] = set()
+        self.seconds: list[float] = []
+        self._well = 0.0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -41,6 +48,10 @@ class Server:
     def total(self) -> int:
         return self.counts.total()
 
+    def stall(self, seconds: float) -> None:
+        """Answer nothing for that long."""
+        self._well = time.monotonic() + seconds
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections.add(writer)
         try:
@@ -51,14 +62,20 @@ class Server:
                 method, path, _ = head.decode().split(" ", 2)
                 length = re.search(rb"(?i)content-length: *(\d+)", head)
                 body = await reader.readexactly(int(length.group(1))) if length else b""
+                began = time.monotonic()
                 self.counts[f"{method} {path}"] += 1
                 if self.mode == "close":
                     break
                 if self.mode == "hang":
                     await asyncio.sleep(60)
+                while (left := self._well - time.monotonic()) > 0:
+                    await asyncio.sleep(left)
                 status, answer = self._answer(method, path, head, body)
                 writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(answer)}\r\n\r\n".encode() + answer)
                 await writer.drain()
+                self.seconds.append(time.monotonic() - began)
+                if self.mode == "bye":
+                    break
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
@@ -69,7 +86,7 @@ class Server:
     def _answer(self, method: str, path: str, head: bytes, body: bytes) -> tuple[int, bytes]:
         if self.mode == "500":
             return 500, b"broken"
-        if self.mode == "fast":
+        if self.mode in ("fast", "bye"):
             return 200, b"hello"
         return self.task(method, path, head, json.loads(body) if body else None)
 

@@ -184,3 +184,30 @@ def test_a_web_port_that_is_taken_is_told_before_locust_starts(locustfile, tmp_p
     assert done.stderr == (
         f"pytest-enterprise: --web-port {port}: Address already in use. Give another one, or end what listens there.\n"
     )
+
+
+def test_arrivals_from_the_command_line_make_an_open_loop(serve, locustfile, tmp_path, capsys):
+    """--arrivals sends at intended moments, and the table says that the loop is open and how it was kept."""
+    server = serve()
+    given = parse(
+        *(locustfile(), "--host", server.url, "--arrivals", "step:40/1s", "--seed", 3),
+        *("--reports", tmp_path / "r"),
+    )
+    assert command.main(given) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"open loop: 40 of 40 arrivals made, the latest [\d.]+ ms after its moment", out), out
+    assert "closed loop" not in out
+    assert "GENERATOR" not in out
+    assert server.total == 40
+    server.mode = "hang"
+    given = parse(
+        *(locustfile(), "--host", server.url, "--arrivals", "30", "--users", 2, "--seconds", 1),
+        *("--reports", tmp_path / "r"),
+    )
+    assert command.main(given) == 0
+    assert "GENERATOR BEHIND, do not judge by this load: the limit of 2 journeys" in capsys.readouterr().out
+    for option in ("--rate", "--spawn-rate"):
+        with pytest.raises(ConfigurationError, match=rf"{option} is for the users of a closed loop"):
+            command.main(parse(locustfile(), "--host", server.url, "--arrivals", 5, option, 2))
+    with pytest.raises(ConfigurationError, match=r"rate=0\.0 is no rate"):
+        command.main(parse(locustfile(), "--host", server.url, "--arrivals", "poisson:0"))

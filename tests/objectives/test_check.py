@@ -303,3 +303,23 @@ def test_objectives_come_from_the_package_too():
     for name in ("Availability", "Fact", "Latency", "Recovery", "Refusals", "Throughput"):
         assert name in pytest_enterprise.__all__
         assert getattr(pytest_enterprise, name).__name__ == name
+
+
+def test_a_generator_that_fell_behind_is_not_judged(events, stream):
+    """What a load did that did not keep to its arrivals proves nothing, good or bad; facts are judged all the same."""
+    objectives = Objectives(lambda kind, **fields: events.append((kind, fields)), TEST)
+    load = Load(stream(10, bad=lambda at: at < 5))
+    load.behind = "the limit of 5 journeys at once was met"
+    with pytest.raises(ObjectiveNotJudged, match=r"generator behind, the limit of 5 journeys") as failed:
+        objectives.check(
+            Availability(at_least=0.995, phase="whole"),
+            Latency(percentile=95, at_most=1, phase="whole"),
+            Fact("lost", 0, 0, "<=", "tasks"),
+            load=load,
+        )
+    assert [verdict.outcome for verdict in failed.value.verdicts] == ["not judged"] * 2
+    assert [fields["outcome"] for _, fields in events] == ["not judged", "not judged", "held"]
+    load.behind = ""
+    again = Objectives(lambda kind, **fields: None, TEST)
+    with pytest.raises(ObjectiveBroken):
+        again.check(Availability(at_least=0.995, phase="whole"), load=load)

@@ -23,6 +23,21 @@ def test_junit_properties(demo):
     assert any(name == "enterprise.fault" and value.startswith("kill-1: acted; pid") for name, value in found)
 
 
+def test_junit_open_loop():
+    """An open loop is told with its arrivals, and a generator that fell behind with why."""
+    arrivals = {"kind": "poisson", "rate": 50, "poisson": True}
+    found = junit.properties(
+        [
+            {"kind": "load.started", "load": "shop-1", "users": None, "arrivals": arrivals, "closed_loop": False},
+            {"kind": "load.behind", "load": "shop-1", "reason": "9 of 90 arrivals were not made"},
+        ]
+    )
+    assert found == [
+        ("enterprise.load", "shop-1: poisson, 50 per second, open loop"),
+        ("enterprise.load.behind", "shop-1: 9 of 90 arrivals were not made"),
+    ]
+
+
 def test_junit_sabotage(sabotaged):
     """A sabotaged run says which switch was on and what it showed."""
     found = dict(junit.properties(events.read(sabotaged)))
