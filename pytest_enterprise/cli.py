@@ -56,10 +56,10 @@ def _up(arguments: argparse.Namespace) -> int:
 
 
 def _down(_: argparse.Namespace) -> int:
-    from pytest_enterprise.runtimes import cgroup, container, leftovers, mounts
+    from pytest_enterprise.runtimes import cgroup, container, leftovers, mounts, wires
 
     done = [*leftovers.remove_leftovers(), *container.remove_leftovers()]
-    done += [*cgroup.remove_leftovers(), *mounts.remove_leftovers()]
+    done += [*cgroup.remove_leftovers(), *mounts.remove_leftovers(), *wires.remove_leftovers()]
     for line in done:
         print(line)  # noqa: T201
     print(f"{len(done)} leftovers removed" if done else "nothing was left")  # noqa: T201

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pytest_enterprise.engines import clock, disk, resolver
+from pytest_enterprise.engines import clock, disk, packets, resolver
 from pytest_enterprise.engines.alertmanager import Alertmanager
 from pytest_enterprise.engines.base import Engine
 from pytest_enterprise.engines.envoy import Envoy
@@ -79,6 +79,8 @@ def findings() -> Iterator[Finding]:
     yield Finding("faults of clocks", "" if reason else "libfaketime", reason or "", needed=False)
     reason = resolver.why_not("process")
     yield Finding("faults of names", "" if reason else "a resolver on loopback", reason or "", needed=False)
+    reason = packets.why_not()
+    yield Finding("faults of packets", "" if reason else "network namespaces", reason or "", needed=False)
     yield from _containers()
 
 

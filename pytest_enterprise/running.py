@@ -7,13 +7,15 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pytest_enterprise.engines import clock, disk, resolver
+from pytest_enterprise import networks
+from pytest_enterprise.engines import clock, disk, packets, resolver
 from pytest_enterprise.engines.base import Address, Engine, Launch, Site
 from pytest_enterprise.engines.clock import Clock
 from pytest_enterprise.engines.disk import DiskDrive
 from pytest_enterprise.engines.fault_proxy import FaultProxy, PlannedLink, PlannedTunnel
+from pytest_enterprise.engines.packets import PacketPlayer
 from pytest_enterprise.engines.resolver import Resolver
 from pytest_enterprise.engines.toxiproxy import Toxiproxy
 from pytest_enterprise.errors import ConfigurationError, EngineFailed, MachineCannot, cannot_write, nearest
@@ -23,10 +25,15 @@ from pytest_enterprise.runtimes.base import Instance, Placement, Runtime
 from pytest_enterprise.runtimes.program import resolve
 from pytest_enterprise.stack import LOAD, Link, Stack, link_name
 
+if TYPE_CHECKING:
+    from pytest_enterprise.runtimes.process import ProcessRuntime
+
 PROXY = "proxy"
 """The name of the fault proxy's instance."""
 RESOLVER = "resolver"
 """The name of the instance that resolves names, if an engine dials by name."""
+_PROGRAMS = frozenset({DiskDrive.kind, PacketPlayer.kind})
+"""Engines that are there before the fault proxy."""
 _POLL = 0.005
 """Seconds between two questions whether an engine is ready."""
 
@@ -68,6 +75,7 @@ class RunningStack:
         self._proxy: FaultProxy | None = None
         self._disks: dict[str, DiskDrive] = {}
         """The disks by the instances whose data lie on them."""
+        self._networks = networks.Networks()
         self._resolver: Resolver | None = None
         self._asks_as: dict[str, str] = {}
         """The addresses by which the resolver tells apart those who ask."""
@@ -99,7 +107,11 @@ class RunningStack:
         if self._opened:
             return
         ours = [engine for engine in self.spec.engines if not engine.url]
-        for wanted_by, reason in (("disk", disk.why_not), ("clock", clock.why_not)):
+        for wanted_by, reason in (
+            ("disk", disk.why_not),
+            ("clock", clock.why_not),
+            ("packets", packets.why_not),
+        ):
             names = [engine.name for engine in ours if getattr(engine, wanted_by)]
             if names and (why := reason()):
                 raise MachineCannot(f"{', '.join(names)}: {why}")
@@ -107,10 +119,11 @@ class RunningStack:
         by_name = any(map(_dials_by_name, ours))
         if by_name and (why := resolver.why_not(wanted)):
             raise MachineCannot(why)
+        networks.refuse(self.spec, wanted, proxied=self.proxied, foreign=bool(self.foreign_proxy))
         self._opened = True
         for engine in self.spec.engines:
             self._runtime_of[engine.name] = "external" if engine.url else wanted
-        programs = {"process"} if any(engine.disk for engine in self.spec.engines) else set()
+        programs = {"process"} if any(engine.disk or engine.packets for engine in ours) else set()
         proxy_runtime = ("external" if self.foreign_proxy else wanted,) if self.proxied else ()
         if self.foreign_proxy and wanted == "container":
             raise ConfigurationError(
@@ -124,7 +137,7 @@ class RunningStack:
             self._engines[engine.name] = engine
             self._names[engine.name] = list(engine.instances)
             for instance in engine.instances:
-                self._placed[instance] = self._runtimes[self._runtime_of[engine.name]].place(engine, instance)
+                self._place(engine, instance)
                 if engine.disk and not engine.url:
                     self._place_disk(instance)
         if self.proxied:
@@ -132,22 +145,38 @@ class RunningStack:
         if by_name:
             self._place_resolver(wanted)
 
-    def _place_disk(self, instance: str) -> None:
+    def _place(self, engine: Engine, instance: str) -> None:
+        placed = self._runtimes[self._runtime_of[engine.name]].place(engine, instance)
+        if networks.has_network(engine):
+            own = self._runtime_of[engine.name] == "process"
+            placed = self._networks.plan(instance, placed, own=own, token=self._processes.token)
+            self._place_program(self._networks.players[instance])
+        self._placed[instance] = placed
+
+    @property
+    def _processes(self) -> ProcessRuntime:
         from pytest_enterprise.runtimes.process import ProcessRuntime
 
-        data = self._placed[instance].data
         runtime = self._runtimes["process"]
         assert isinstance(runtime, ProcessRuntime)
+        return runtime
+
+    def _place_program(self, program: Engine) -> None:
+        self._engines[program.name] = program
+        self._names[program.name] = [program.name]
+        self._runtime_of[program.name] = "process"
+        self._placed[program.name] = self._processes.place(program, program.name)
+
+    def _place_disk(self, instance: str) -> None:
+        data = self._placed[instance].data
         drive = DiskDrive(
             name=f"{instance}.disk",
             backing=str(data.with_name("disk")),
             mountpoint=str(data),
-            mounted_as=mounts.new_name(runtime.token),
+            mounted_as=mounts.new_name(self._processes.token),
         )
-        self._disks[instance] = self._engines[drive.name] = drive
-        self._names[drive.name] = [drive.name]
-        self._runtime_of[drive.name] = "process"
-        self._placed[drive.name] = runtime.place(drive, drive.name)
+        self._disks[instance] = drive
+        self._place_program(drive)
 
     def _place_resolver(self, runtime: str) -> None:
         engine = Resolver(name=RESOLVER, block=resolver.free_block() if runtime == "process" else "")
@@ -186,6 +215,16 @@ class RunningStack:
             raise ConfigurationError(
                 f"{instance} has no disk with faults; declare its engine with disk=True. With one: {with_disks}"
             ) from None
+
+    def network(self, instance: str) -> PacketPlayer:
+        """The network of an instance; ConfigurationError when its engine has none of its own."""
+        self._engine_of(instance)
+        return self._networks.player(instance, self.spec)
+
+    async def disturb(self, instance: str, settings: Mapping[str, float]) -> None:
+        """Disturb the packets that an instance sends, until its network is asked to end that. Raises FaultFailed."""
+        place = await self._networks.place_of(instance, self.instance(instance))
+        await asyncio.to_thread(self.network(instance).ask, "begin", **{"in": place, **settings})
 
     def clock(self, instance: str) -> Clock:
         """The clock of an instance; ConfigurationError when its engine's cannot be set."""
@@ -228,6 +267,7 @@ class RunningStack:
                         name=link_name(client, server),
                         upstream=self._placed[server].network[link.port or self._peer_port(server, peer)],
                         published=client == LOAD,
+                        host=self._networks.outside(client),
                     )
                 )
             if peer:
@@ -239,7 +279,7 @@ class RunningStack:
                         if server != client and (target := engine.tunnel_target(server))
                     }
                     if routes:
-                        tunnels.append(PlannedTunnel(name=client, routes=routes))
+                        tunnels.append(PlannedTunnel(name=client, routes=routes, host=self._networks.outside(client)))
         self._proxy = (Toxiproxy if self.foreign_proxy else FaultProxy)(
             name=PROXY,
             planned=tuple(planned),
@@ -254,6 +294,9 @@ class RunningStack:
         if self.foreign_proxy:
             own = {link.name: Address(placed.bind, self.run.ports.take()) for link in planned}
             placed = dataclasses.replace(placed, host={**placed.host, **own}, network={**placed.network, **own})
+        hosts = {link.name: link.host for link in planned} | {FaultProxy.tunnel_port(t.name): t.host for t in tunnels}
+        apart = {name: Address(host, placed.listen[name]) for name, host in hosts.items() if host}
+        placed = dataclasses.replace(placed, network={**placed.network, **apart})
         self._placed[PROXY] = placed
         for link in self._carried:
             for client, server in self._pairs(link):
@@ -414,7 +457,7 @@ class RunningStack:
         if self._resolver and any(map(_dials_by_name, wanted)):
             wanted = (self._resolver, *wanted)
         drives = [self._disks[name] for engine in wanted for name in self._names[engine.name] if name in self._disks]
-        wanted = (*drives, *wanted)
+        wanted = (*drives, *self._networks.players.values(), *wanted)
         jobs = [
             self._starting.setdefault(instance, asyncio.ensure_future(self._bring_up(engine, instance)))
             if instance not in self._starting
@@ -434,8 +477,12 @@ class RunningStack:
         # So that what this one waits for is being started as well, in the same round of the loop.
         await asyncio.sleep(0)
         before = [self._disks[name].name] if name in self._disks else []
+        if engine.name == PROXY:
+            before += [player.name for player in self._networks.players.values()]
+        elif name in self._networks.players:
+            before.append(self._networks.players[name].name)
         if (
-            engine.kind != DiskDrive.kind
+            engine.kind not in _PROGRAMS
             and self.proxied
             and engine.name != PROXY
             and self._runtime_of[engine.name] != "external"
@@ -468,6 +515,7 @@ class RunningStack:
                 launch = await asyncio.to_thread(self._with_clock, engine, site, launch)
         except OSError as error:
             raise cannot_write(site.config, error) from error
+        launch = await self._networks.joined(name, launch)
         began = time.monotonic()
         instance = await runtime.start(engine, site, launch)
         self._instances[name] = instance
@@ -546,6 +594,7 @@ class RunningStack:
         """Start an instance again that was killed or stopped; returns the seconds until it was ready."""
         began = time.monotonic()
         await self._instances[name].restart()
+        await self._networks.follow(name, self._instances[name])
         return await self.wait_ready(name, began=began)
 
     async def add(self, engine_name: str) -> str:
@@ -555,8 +604,11 @@ class RunningStack:
         # A name is never used again: what knew its last bearer (a registry, a gateway, a report) must not mix them up.
         number = self._added[engine_name] = self._added.get(engine_name, engine.replicas) + 1
         name = f"{engine_name}-{number}"
-        self._placed[name] = self._runtimes[self._runtime_of[engine_name]].place(engine, name)
+        self._place(engine, name)
         names.append(name)
+        if name in self._networks.players:
+            player = self._networks.players[name]
+            await self._start(player, player.name)
         for link in self.spec.links:
             if engine_name not in (link.client, link.server) or link.client == link.server:
                 continue
@@ -584,14 +636,15 @@ class RunningStack:
         name = link_name(client, server)
         placed = self._placed[PROXY]
         port = self.run.ports.take()
+        apart = self._networks.outside(client)
         await asyncio.to_thread(
             self._proxy.open_link,
             placed.host["control"],
             name,
-            Address(placed.bind, port),
+            Address(apart or placed.bind, port),
             self._direct(client, server, link.port),
         )
-        address = Address(next(iter(placed.network.values())).host, port)
+        address = Address(apart or placed.network["control"].host, port)
         host = {**placed.host, name: address} if client == LOAD else placed.host
         self._placed[PROXY] = dataclasses.replace(placed, network={**placed.network, name: address}, host=host)
         self._note_link(client, server)
@@ -608,6 +661,9 @@ class RunningStack:
                 await asyncio.to_thread(self._proxy.close_link, self._placed[PROXY].host["control"], link.name)
             del self._links[link.name]
         del self._placed[name]
+        if name in self._networks.players:
+            await self._end(self._networks.players[name].name)
+            self._networks.forget(name)
         await self._relink()
 
     async def _end(self, name: str) -> None:
@@ -625,11 +681,14 @@ class RunningStack:
             job.cancel()
         await asyncio.gather(*self._starting.values(), return_exceptions=True)
         self._starting.clear()
-        # Disks last: what stands on them must end in good order.
-        disks = {drive.name for drive in self._disks.values()}
+        # Disks and networks last: what stands on them must end in good order.
+        programs = {program.name for program in (*self._disks.values(), *self._networks.players.values())}
         foreign_links = list(self._links) if self.foreign_proxy and PROXY in self._instances else []
         failures: list[BaseException | None] = []
-        for names in ([n for n in self._instances if n not in disks], [n for n in self._instances if n in disks]):
+        for names in (
+            [n for n in self._instances if n not in programs],
+            [n for n in self._instances if n in programs],
+        ):
             failures += await asyncio.gather(*(self._end(name) for name in names), return_exceptions=True)
         for link in foreign_links:
             assert self._proxy is not None
@@ -640,6 +699,7 @@ class RunningStack:
         for runtime in self._runtimes.values():
             await runtime.close()
         self._runtimes.clear()
+        self._networks.close()
         for failure in failures:
             if isinstance(failure, BaseException):
                 raise failure

@@ -12,9 +12,9 @@ import pytest_enterprise
 PACKAGE = Path(pytest_enterprise.__file__).parent
 LAYERS = [
     {"errors", "settings", "events", "ports", "run", "http_server"},
-    {"proxy", "discovery", "disk", "resolver"},
+    {"proxy", "discovery", "disk", "resolver", "packets"},
     {"engines", "runtimes", "images"},
-    {"stack", "running", "portal", "proxy_control", "toxiproxy_control", "live", "stack_file"},
+    {"stack", "running", "networks", "portal", "proxy_control", "toxiproxy_control", "live", "stack_file"},
     {"faults"},
     {"load", "objectives", "claims", "sabotage"},
     {"systems", "experiments"},

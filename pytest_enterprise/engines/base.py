@@ -35,6 +35,8 @@ class Launch:
     """Commands run to completion before it, in order, with the same environment and user (``initdb``)."""
     over: Mapping[str, Path] = field(default_factory=dict)
     """Files and directories of this machine that it sees in place of others, by the paths of these."""
+    network: int = 0
+    """A process of this machine whose network namespace it shares; 0: the machine's own. Processes only."""
     unprivileged: bool = False
     """Must not run as root (PostgreSQL): a runtime that is root itself gives it another user."""
     stop_signal: str = "SIGTERM"
@@ -56,7 +58,8 @@ class Site:
     runtime: str
     """``process``, ``container`` or ``external``."""
     bind: str
-    """The host to listen on: 127.0.0.1 for a process, 0.0.0.0 inside a container's own network namespace."""
+    """The host to listen on: 127.0.0.1 for a process (with ``packets=True`` another address, of a network of its own),
+    0.0.0.0 inside a container's network namespace."""
     listen: Mapping[str, int]
     """Port name to the number to listen on, as the instance sees it."""
     host: Mapping[str, Address]
@@ -121,6 +124,8 @@ class Engine(ABC):
     """It dials its links by name (``postgres.test``), and what it is told of names can be wrong (``faults.dns``)."""
     clock: bool = False
     """Its clock can be set (``faults.clock``); Python's ``time.sleep`` and the like count on undisturbed."""
+    packets: bool = False
+    """It has a network of its own, whose packets can be lost, late, doubled and out of order (``faults.packets``)."""
     patient: bool = False
     """Starts beside the servers that it needs and waits for them itself, rather than after they are ready."""
 

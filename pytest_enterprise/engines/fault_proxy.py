@@ -27,6 +27,8 @@ class PlannedLink:
     upstream: Address
     published: bool
     """Its client is on this machine, not another engine."""
+    host: str = ""
+    """The address to listen on, where its client reaches no other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,8 @@ class PlannedTunnel:
     name: str
     routes: Mapping[str, str] = field(hash=False)
     """CONNECT target to link name."""
+    host: str = ""
+    """As for links."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +75,9 @@ class FaultProxy(Engine):
         return Path(program) if Path(program).is_absolute() else super().locate(program)
 
     def launch(self, site: Site) -> Launch:
-        listen = {name: f"{site.bind}:{port}" for name, port in site.listen.items()}
+        hosts = {link.name: link.host for link in self.planned if link.host}
+        hosts |= {self.tunnel_port(tunnel.name): tunnel.host for tunnel in self.tunnels if tunnel.host}
+        listen = {name: f"{hosts.get(name, site.bind)}:{port}" for name, port in site.listen.items()}
         document = {
             "proxies": [
                 {"name": link.name, "listen": listen[link.name], "upstream": str(link.upstream)}

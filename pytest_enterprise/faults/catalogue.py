@@ -27,6 +27,7 @@ from pytest_enterprise.faults.link import Direction
 from pytest_enterprise.faults.loss import Loss
 from pytest_enterprise.faults.memory import Memory
 from pytest_enterprise.faults.noop import Noop
+from pytest_enterprise.faults.packets import Packets
 from pytest_enterprise.faults.partition import Partition
 from pytest_enterprise.faults.pause import Pause
 from pytest_enterprise.faults.power_failure import PowerFailure
@@ -70,6 +71,7 @@ KINDS: dict[str, type[Fault]] = {
         Limit,
         Loss,
         Noop,
+        Packets,
         Partition,
         Pause,
         PowerFailure,
@@ -250,6 +252,21 @@ class Catalogue(ABC):
     def dns(self, engine: str, answer: str = "nxdomain", *, name: str = "*", delay: float = 0.0) -> ActiveFault:
         """Tell it wrong things of names, or late."""
         return self.apply(Dns(target=engine, answer=answer, name=name, delay=delay))
+
+    def packets(
+        self,
+        engine: str,
+        *,
+        loss: float = 0.0,
+        delay: float = 0.0,
+        jitter: float = 0.0,
+        duplicate: float = 0.0,
+        reorder: float = 0.0,
+    ) -> ActiveFault:
+        """Lose shares of the packets that it sends, delay, double or reorder them."""
+        return self.apply(
+            Packets(target=engine, loss=loss, delay=delay, jitter=jitter, duplicate=duplicate, reorder=reorder)
+        )
 
     def clock(self, engine: str, *, offset: float = 0.0, rate: float = 1.0) -> ActiveFault:
         """Set its clock ``offset`` seconds ahead, and let it run at ``rate`` seconds per second."""

@@ -22,7 +22,7 @@ from typing import ClassVar
 from pytest_enterprise.engines.base import Address, Engine, Launch, Site
 from pytest_enterprise.errors import ConfigurationError
 from pytest_enterprise.run import VARIABLE, Run
-from pytest_enterprise.runtimes import cgroup, leftovers, mounts
+from pytest_enterprise.runtimes import cgroup, leftovers, mounts, wires
 from pytest_enterprise.runtimes.base import Instance, Placement, Runtime, make_home
 from pytest_enterprise.runtimes.process_instance import FORCE, ProcessInstance
 from pytest_enterprise.runtimes.supervision import Supervision
@@ -63,6 +63,7 @@ class ProcessRuntime(Runtime):
         await asyncio.to_thread(leftovers.remove_leftovers)
         await asyncio.to_thread(cgroup.remove_leftovers)
         await asyncio.to_thread(mounts.remove_leftovers)
+        await asyncio.to_thread(wires.remove_leftovers)
         self._began = time.time()
         # First the registration, then what it names: whenever we are ended, it can be found.
         self._registration = leftovers.Registration(self.run, self._temporary)

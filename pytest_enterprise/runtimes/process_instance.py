@@ -87,6 +87,7 @@ class ProcessInstance(Instance):
             env=self._environment,
             log=str(self._log),
             user=self._user,
+            network=self._launch.network,
         )
         failed = answer.get("failed")
         if failed is None:

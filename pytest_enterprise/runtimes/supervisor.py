@@ -32,6 +32,7 @@ USER_INSIDE = 1000
 
 _PR_SET_CHILD_SUBREAPER = 36
 _CLONE_NEWUSER = 0x10000000
+_CLONE_NEWNET = 0x40000000
 _TICK = 4
 """Milliseconds between two looks at processes that are to end or to stop."""
 
@@ -51,6 +52,14 @@ def _enter_user_namespace() -> None:  # pragma: no cover - its process becomes a
     ):
         with open(f"/proc/self/{name}", "w") as file:  # noqa: PTH123
             file.write(text)
+
+
+def _enter_network_of(process: int) -> None:  # pragma: no cover - the same
+    """Share the network namespace of another process. Before the user changes: it is root's to enter."""
+    namespace = os.open(f"/proc/{process}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    if ctypes.CDLL(None, use_errno=True).setns(namespace, _CLONE_NEWNET):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
 
 
 def _become_nobody(user: int, group: int, needs: list[str]) -> None:  # pragma: no cover - the same
@@ -74,6 +83,9 @@ def _run_child(request: Request) -> None:  # pragma: no cover - the same
     null = os.open("/dev/null", os.O_RDONLY)
     for source, target in ((null, 0), (log, 1), (log, 2)):
         os.dup2(source, target)
+    request["step"] = "network"
+    if request.get("network"):
+        _enter_network_of(request["network"])
     request["step"] = "user"
     user = request.get("user")
     if user == "namespace":
