@@ -607,8 +607,7 @@ class RunningStack:
         self._place(engine, name)
         names.append(name)
         if name in self._networks.players:
-            player = self._networks.players[name]
-            await self._start(player, player.name)
+            await self._start_added(self._networks.players[name], self._networks.players[name].name)
         for link in self.spec.links:
             if engine_name not in (link.client, link.server) or link.client == link.server:
                 continue
@@ -617,11 +616,16 @@ class RunningStack:
                     await self._open_link(client, server, link)
         await self._relink()
         try:
-            await self._start(engine, name)
+            await self._start_added(engine, name)
         except BaseException:
             await self.remove(name)
             raise
         return name
+
+    async def _start_added(self, engine: Engine, name: str) -> None:
+        """Start it so that whoever asks for its engine later does not start it again."""
+        self._starting[name] = job = asyncio.ensure_future(self._start(engine, name))
+        await job
 
     def _can_open(self, client: str) -> bool:
         """Whether a link may be added now: Docker publishes no further ports, so tests reach it directly there."""
@@ -654,6 +658,7 @@ class RunningStack:
         engine = self._engine_of(name)
         if name in self._instances:
             await self._end(name)
+        self._starting.pop(name, None)
         self._names[engine.name].remove(name)
         gone = [link for link in self._links.values() if name in (link.client, link.server)]
         for link in gone:
@@ -662,8 +667,11 @@ class RunningStack:
             del self._links[link.name]
         del self._placed[name]
         if name in self._networks.players:
-            await self._end(self._networks.players[name].name)
+            player = self._networks.players[name].name
+            await self._end(player)
             self._networks.forget(name)
+            for known in (self._names, self._engines, self._placed, self._starting):
+                known.pop(player, None)
         await self._relink()
 
     async def _end(self, name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pytest_enterprise.errors import ConfigurationError
+from pytest_enterprise.errors import ConfigurationError, FaultFailed
 from pytest_enterprise.faults.base import Evidence, Proof, positive
 from pytest_enterprise.faults.engine import EngineFault
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_enterprise.live import LiveStack
 
 _SHARES = ("loss", "duplicate", "reorder")
+_DONE = ("lost", "delayed", "duplicated", "reordered")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,15 @@ class Packets(EngineFault):
 
     def end(self, stack: LiveStack, targets: list[str], state: list[str]) -> Evidence:  # noqa: ARG002
         facts: dict[str, Any] = {}
+        failed: FaultFailed | None = None
         for name in state:
-            for what, told in stack.running.network(name).ask("end").items():
-                facts[what] = facts.get(what, 0) + told if isinstance(told, int) else told
-        return Evidence(any(facts.get(what) for what in ("lost", "delayed", "duplicated", "reordered")), facts)
+            try:
+                told = stack.running.network(name).ask("end")
+            except FaultFailed as error:
+                failed = error
+                continue
+            for what, count in told.items():
+                facts[what] = facts.get(what, 0) + count if isinstance(count, int) else count
+        if failed:
+            raise failed
+        return Evidence(any(facts.get(what) for what in _DONE), facts)

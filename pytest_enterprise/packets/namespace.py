@@ -85,12 +85,12 @@ def make(block: Block, alias: str) -> None:
         switch = Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6")
         if switch.exists():
             switch.write_text("1")
-    # One packet is one packet, not the many that a network card would be left to cut.
+    # No route beyond: a program that asks for names, say, must hear at once that there is no way to whom it asks.
+    # And one packet is one packet, not the many that a network card would be left to cut.
     wire = f"link add {INSIDE} gso_max_segs 1 type veth peer name {block.device} netns {os.getppid()}"
     run(
         *("ip", "-batch", "-"),
-        text=f"{wire}\nlink set lo up\naddress add {block.inside}/30 dev {INSIDE}\nlink set {INSIDE} up\n"
-        f"route add default via {block.outside}\n",
+        text=f"{wire}\nlink set lo up\naddress add {block.inside}/30 dev {INSIDE}\nlink set {INSIDE} up\n",
     )
     with within(outside):
         run("ip", "link", "set", block.device, "alias", alias)

@@ -81,11 +81,11 @@ class Player:
             if forwarder:
                 # Not epoll's own time-out, which knows whole milliseconds only.
                 wait = forwarder.wait()
-                ready, _, _ = select.select((poll, forwarder), (), (), wait)
+                ready, _, _ = select.select((poll.fileno(), forwarder.fileno()), (), (), wait)
                 forwarder.send_due()
-                if forwarder in ready:
+                if forwarder.fileno() in ready:
                     forwarder.receive()
-                if poll not in ready:
+                if poll.fileno() not in ready:
                     continue
             for descriptor, _ in poll.poll(0 if forwarder else None):
                 if descriptor == listener.fileno():
