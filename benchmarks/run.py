@@ -17,7 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from load import measure as measure_load
+from native import measure as measure_native
+from open_loop import measure as measure_open_loop
 from proxy import measure as measure_proxy
+from proxy_accuracy import measure as measure_accuracy
+from proxy_connections import measure as measure_connections
 
 from pytest_enterprise import Alertmanager, Etcd, Link, Postgres, Prometheus, Stack, events, stack_file
 from pytest_enterprise.live import LiveStack
@@ -114,7 +118,17 @@ def stack(times: int = 5) -> dict[str, Any]:
 
 def main() -> None:
     figures: dict[str, dict[str, Any]] = {}
-    for part, measure in (("idle", idle), ("stack", stack), ("load", measure_load), ("proxy", measure_proxy)):
+    parts = {
+        "idle": idle,
+        "stack": stack,
+        "load": measure_load,
+        "open loop, Locust": measure_open_loop,
+        "native load": measure_native,
+        "proxy": measure_proxy,
+        "proxy accuracy": measure_accuracy,
+        "proxy connections": measure_connections,
+    }
+    for part, measure in parts.items():
         rows = figures[part] = measure()
         print(part, flush=True)  # noqa: T201
         for name, value in rows.items():

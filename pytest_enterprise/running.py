@@ -607,7 +607,8 @@ class RunningStack:
         self._place(engine, name)
         names.append(name)
         if name in self._networks.players:
-            await self._start_added(self._networks.players[name], self._networks.players[name].name)
+            player = self._networks.players[name]
+            await self._start_once(player, player.name)
         for link in self.spec.links:
             if engine_name not in (link.client, link.server) or link.client == link.server:
                 continue
@@ -616,16 +617,16 @@ class RunningStack:
                     await self._open_link(client, server, link)
         await self._relink()
         try:
-            await self._start_added(engine, name)
+            await self._start_once(engine, name)
         except BaseException:
             await self.remove(name)
             raise
         return name
 
-    async def _start_added(self, engine: Engine, name: str) -> None:
-        """Start it so that whoever asks for its engine later does not start it again."""
-        self._starting[name] = job = asyncio.ensure_future(self._start(engine, name))
-        await job
+    async def _start_once(self, engine: Engine, name: str) -> None:
+        """Start it now, and let :meth:`ensure` know."""
+        self._starting[name] = asyncio.ensure_future(self._start(engine, name))
+        await self._starting[name]
 
     def _can_open(self, client: str) -> bool:
         """Whether a link may be added now: Docker publishes no further ports, so tests reach it directly there."""
@@ -658,7 +659,7 @@ class RunningStack:
         engine = self._engine_of(name)
         if name in self._instances:
             await self._end(name)
-        self._starting.pop(name, None)
+        self._starting.pop(name, None)  # if it never came up
         self._names[engine.name].remove(name)
         gone = [link for link in self._links.values() if name in (link.client, link.server)]
         for link in gone:
@@ -670,12 +671,13 @@ class RunningStack:
             player = self._networks.players[name].name
             await self._end(player)
             self._networks.forget(name)
-            for known in (self._names, self._engines, self._placed, self._starting):
-                known.pop(player, None)
+            for table in (self._engines, self._names, self._runtime_of, self._placed):
+                del table[player]
         await self._relink()
 
     async def _end(self, name: str) -> None:
         instance = self._instances.pop(name)
+        self._starting.pop(name, None)
         cpu = 0.0
         with contextlib.suppress(Exception):  # it may be gone already: the figure is a nicety
             cpu = await instance.cpu_seconds()

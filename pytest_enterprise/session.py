@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -167,6 +168,7 @@ class Session:
         self.run.events.emit(
             "test.started",
             test=item.nodeid,
+            line=None if item.location[1] is None else item.location[1] + 1,
             suite=next((suite for suite in _SUITES if item.get_closest_marker(suite)), None),
             scenario=scenario is not None,
             claim=scenario.kwargs.get("claim") if scenario else None,
@@ -184,8 +186,27 @@ class Session:
         if item.nodeid not in self._objectives:
             from pytest_enterprise.objectives import Objectives
 
-            self._objectives[item.nodeid] = Objectives(emit=self.run.events.emit, test=item.nodeid, seed=self.run.seed)
+            self._objectives[item.nodeid] = Objectives(
+                emit=self.run.events.emit,
+                test=item.nodeid,
+                seed=self.run.seed,
+                root=item.config.rootpath,
+                again=self._again(item.nodeid),
+            )
         return self._objectives[item.nodeid]
+
+    def _again(self, test: str) -> str:
+        """The command that runs one test again as it ran here."""
+        given = self.settings
+        options = [f"--enterprise-seed={self.run.seed}"]
+        options += [f"--enterprise-runtime={given.runtime}"] if given.runtime != "auto" else []
+        options += [
+            flag
+            for flag, on in (("--enterprise-direct", given.direct), ("--enterprise-sabotage", given.sabotage))
+            if on
+        ]
+        options += [f"--enterprise-url={engine}={url}" for engine, url in given.url.items()]
+        return shlex.join(["pytest", test, *options])
 
     def test_reported(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         """Correct what pytest reports of a phase of a test, and record the outcome after the last phase."""

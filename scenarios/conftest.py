@@ -3,7 +3,8 @@
 import psycopg
 import pytest
 
-from pytest_enterprise import Fact
+from pytest_enterprise import Fact, Poisson
+from pytest_enterprise.session import system
 
 JOURNEY = "loadtests/agent_service.py"
 
@@ -17,6 +18,9 @@ DATABASE_SWITCHES = {
 
 def pytest_enterprise_switch(stack, switch, on):
     if switch not in DATABASE_SWITCHES:
+        if on:  # a switch breaks what works: the stack must have come to be whole before
+            stack.ensure()
+            system("gateway", stack).wait_for(len(stack.instances("agent-service")))
         return None
     stack.ensure("postgres")
     books = Books(stack)
@@ -65,10 +69,13 @@ def books(stack):
 
 @pytest.fixture
 def journey(stack, gateway, load):
-    """Starts the journey once every replica serves; the load is what a test uses in a ``with`` statement."""
+    """Starts the journey once every replica serves; the load is what a test uses in a ``with`` statement.
+
+    ``rate`` customers arrive per second, independently of each other and of how long the earlier ones have to wait.
+    """
     gateway.wait_for(len(stack.instances("agent-service")))
 
-    def start(users=100, **options):
-        return load(JOURNEY, users=users, **options)
+    def start(rate=100, **options):
+        return load(JOURNEY, arrivals=Poisson(rate=rate), **options)
 
     return start

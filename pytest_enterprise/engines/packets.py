@@ -27,7 +27,7 @@ def why_not() -> str | None:
     if os.geteuid():
         return "packets can be lost and delayed by root only: run the tests as root"
     if lacking := tools.missing():
-        return f"packets need ip, tc and nft: apt-get install {' '.join(lacking)}"
+        return f"packets need the programs ip, tc and nft: apt-get install {' '.join(lacking)}"
     if not Path("/dev/net/tun").exists():
         return "packets need TUN devices, and this machine has no /dev/net/tun: modprobe tun"
     tried = subprocess.run(

@@ -15,6 +15,7 @@ from pytest_enterprise.faults.cpu import Cpu
 from pytest_enterprise.faults.cut import Cut
 from pytest_enterprise.faults.cut_answer import CutAnswer, Protocol
 from pytest_enterprise.faults.descriptors import Descriptors
+from pytest_enterprise.faults.disconnect import Disconnect
 from pytest_enterprise.faults.disk import DiskErrors, DiskFull, DiskReadOnly, DiskSlow
 from pytest_enterprise.faults.dns import Dns
 from pytest_enterprise.faults.freeze import Freeze
@@ -61,6 +62,7 @@ KINDS: dict[str, type[Fault]] = {
         DiskFull,
         DiskReadOnly,
         DiskSlow,
+        Disconnect,
         Dns,
         Flapping,
         Freeze,
@@ -233,13 +235,17 @@ class Catalogue(ABC):
         """Stop it in good order and start it again ``down_for`` seconds later."""
         return self.apply(Restart(target=engine, down_for=down_for))
 
+    def disconnect(self, engine: str) -> ActiveFault:
+        """Take it off its network."""
+        return self.apply(Disconnect(target=engine))
+
     def cpu(self, engine: str, share: float) -> ActiveFault:
         """Let it have ``share`` of one CPU."""
         return self.apply(Cpu(target=engine, share=share))
 
-    def memory(self, engine: str, *, more: int = 0) -> ActiveFault:
-        """Let it have ``more`` bytes beyond what it holds."""
-        return self.apply(Memory(target=engine, more=more))
+    def memory(self, engine: str, *, more: int = 0, press: bool = False) -> ActiveFault:
+        """Let it have ``more`` bytes beyond what it holds; with ``press`` somebody else takes them."""
+        return self.apply(Memory(target=engine, more=more, press=press))
 
     def processes(self, engine: str, *, more: int = 0) -> ActiveFault:
         """Let it start ``more`` processes and threads."""

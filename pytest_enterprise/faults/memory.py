@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal as signals
+import subprocess
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from pytest_enterprise.errors import FaultFailed
 from pytest_enterprise.faults.base import positive
 from pytest_enterprise.faults.limits import LimitFault
 
 if TYPE_CHECKING:
     from pytest_enterprise.runtimes.cgroup import Group
 
+_HOG = """
+import sys
+print(flush=True)
+sys.stdin.readline()
+held = []
+while True:
+    held.append(b"x" * (1 << 20))
+"""
+"""Takes memory until the kernel ends it."""
+_PATIENCE = 30.0
+"""Seconds for that."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Memory(LimitFault):
     """Lets each instance have ``more`` bytes beyond what it holds (at least 1 MiB); then the kernel ends it.
 
-    One that was ended is started again when the fault ends. Acted when the kernel refused memory.
+    With ``press`` a process inside the limit takes all that is left, so that this happens at once. An instance that was
+    ended is started again when the fault ends. Acted when the kernel refused memory.
     """
 
     kind: ClassVar[str] = "memory"
@@ -24,9 +44,49 @@ class Memory(LimitFault):
     counters: ClassVar[tuple[str, ...]] = ("refused", "oom_kills")
 
     more: int = 0
+    press: bool = False
 
     def __post_init__(self) -> None:
         positive(self.kind, "more", self.more, limit=1 << 50, unit="bytes", zero=True)
 
     def apply(self, group: Group) -> None:
         group.set(memory=max(1 << 20, group.used() + int(self.more)))
+        if self.press:
+            _press(group)
+
+
+def _press(group: Group) -> None:
+    """Let somebody take all memory of the group. Raises FaultFailed when the kernel lets it."""
+    adjusted = _first_to_go(group.processes())
+    hog = subprocess.Popen((sys.executable, "-I", "-c", _HOG), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert hog.stdin
+    assert hog.stdout
+    with hog.stdin, hog.stdout:
+        try:
+            hog.stdout.readline()
+            group.take(lambda: [hog.pid])
+            hog.stdin.write(b"go\n")
+            hog.stdin.flush()
+            status = hog.wait(_PATIENCE)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise FaultFailed(f"memory: nobody could press the instance: {error!r}") from error
+        finally:
+            hog.kill()
+            hog.wait()
+            for path, before in adjusted.items():
+                with contextlib.suppress(OSError):
+                    path.write_text(before)
+    if status != -signals.SIGKILL:
+        raise FaultFailed(f"memory: what was to press ended with {status}, not by the kernel")
+
+
+def _first_to_go(pids: Iterable[int]) -> dict[Path, str]:
+    """Let the kernel choose these before others of their group; what it takes to undo that."""
+    adjusted = {}
+    for pid in pids:
+        path = Path(f"/proc/{pid}/oom_score_adj")
+        with contextlib.suppress(OSError):
+            before = path.read_text()
+            path.write_text("1000")
+            adjusted[path] = before
+    return adjusted

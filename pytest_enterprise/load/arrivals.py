@@ -86,9 +86,10 @@ class Rates(Arrivals):
         ahead = draw(1.0) if self.poisson else 0.0
         for piece in self.pieces:
             whole = piece.arrivals(piece.seconds) if math.isfinite(piece.seconds) else math.inf
+            steady = piece.first if piece.first == piece.last else 0.0
             while due + ahead < whole:
                 due += ahead
-                yield began + piece.moment(due)
+                yield began + (due / steady if steady else piece.moment(due))
                 ahead = draw(1.0) if self.poisson else 1.0
             ahead -= whole - due
             due = 0.0

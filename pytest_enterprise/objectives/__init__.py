@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from pytest_enterprise.objectives.availability import Availability
 from pytest_enterprise.objectives.base import Objective, Verdict
+from pytest_enterprise.objectives.budget import BurnRate, ErrorBudget
 from pytest_enterprise.objectives.check import ObjectiveBroken, ObjectiveNotJudged, Objectives
+from pytest_enterprise.objectives.correctness import Correctness
+from pytest_enterprise.objectives.detection import Sighting, TimeToDetect, watch
+from pytest_enterprise.objectives.durability import Durability
 from pytest_enterprise.objectives.fact import Fact
+from pytest_enterprise.objectives.freshness import Freshness
 from pytest_enterprise.objectives.judge import judge
 from pytest_enterprise.objectives.latency import Latency
 from pytest_enterprise.objectives.phases import Window
@@ -15,7 +20,12 @@ from pytest_enterprise.objectives.throughput import Throughput
 
 __all__ = [
     "Availability",
+    "BurnRate",
+    "Correctness",
+    "Durability",
+    "ErrorBudget",
     "Fact",
+    "Freshness",
     "Latency",
     "Objective",
     "ObjectiveBroken",
@@ -23,8 +33,11 @@ __all__ = [
     "Objectives",
     "Recovery",
     "Refusals",
+    "Sighting",
     "Throughput",
+    "TimeToDetect",
     "Verdict",
     "Window",
     "judge",
+    "watch",
 ]

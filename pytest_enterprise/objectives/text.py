@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from pytest_enterprise.load.records import Request
+if TYPE_CHECKING:
+    from pytest_enterprise.load.columns import Columns
 
 
 def quantity(value: float | None, unit: str) -> str:
@@ -31,9 +31,9 @@ def between(interval: tuple[float, float], unit: str) -> str:
     return f"{quantity(low, unit)} to {quantity(high, unit)}"
 
 
-def errors(requests: Iterable[Request], most: int = 4) -> str:
+def errors(requests: Columns, most: int = 4) -> str:
     """What failed how often, the commonest first: ``40 × HTTP 503, 7 × ReadTimeout``; empty for no failure."""
-    counts = Counter(r.error for r in requests if r.error)
+    counts = requests.errors()
     told = [f"{count:,} × {error}" for error, count in counts.most_common(most)]
     if len(counts) > most:
         told.append(f"{len(counts) - most} other kinds")

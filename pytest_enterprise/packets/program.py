@@ -81,7 +81,7 @@ class Player:
             if forwarder:
                 # Not epoll's own time-out, which knows whole milliseconds only.
                 wait = forwarder.wait()
-                ready, _, _ = select.select((poll.fileno(), forwarder.fileno()), (), (), wait)
+                ready, _, _ = select.select([poll.fileno(), forwarder.fileno()], [], [], wait)
                 forwarder.send_due()
                 if forwarder.fileno() in ready:
                     forwarder.receive()

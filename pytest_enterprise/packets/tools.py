@@ -15,7 +15,7 @@ class ToolFailed(Exception):
 
 
 def find(program: str) -> str | None:
-    """Its path; None when it is not here."""
+    """Its path; they are for root, and lie where only root looks."""
     return shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
 
 

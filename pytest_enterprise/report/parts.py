@@ -20,6 +20,8 @@ class Worst:
     """Seconds."""
     name: str
     error: str
+    trace: str = ""
+    """Its trace id, where the load kept it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +113,8 @@ class Scenario:
     test: str
     """pytest's node id."""
     title: str
+    line: int | None
+    """Where it stands in its file, from 1."""
     suite: str
     is_scenario: bool
     """False for a test that has no claim."""

@@ -49,6 +49,7 @@ def scenario(directory: Path, events: Sequence[Event], buckets: int) -> Scenario
     return Scenario(
         test=test,
         title=str(started.get("title") or ""),
+        line=integer(started.get("line")),
         suite=str(started.get("suite") or ""),
         # A test that judged something tells users something, marked or not.
         is_scenario=bool(started.get("scenario", started.get("claim")) or by_kind.get("objective.judged")),
@@ -101,6 +102,7 @@ def _worst(entry: Mapping[str, Any]) -> Worst:
         latency=number(entry.get("latency")) or 0.0,
         name=str(entry.get("name", "")),
         error=str(entry.get("error") or ""),
+        trace=str(entry.get("trace") or ""),
     )
 
 

@@ -66,6 +66,13 @@ class Instance(ABC):
     async def resume(self) -> None:
         """Let them go on. Does nothing when not paused."""
 
+    async def disconnect(self) -> Mapping[str, object] | None:
+        """Take it off its network and return what :meth:`reconnect` needs; None when it has none of its own."""
+        return None
+
+    async def reconnect(self, endpoint: Mapping[str, object]) -> None:
+        """Put it back on its network, at the address that it had."""
+
     @abstractmethod
     async def stop(self, timeout: float | None = None) -> None:
         """End it in good order, by force after ``timeout`` seconds. Does nothing when it is gone."""

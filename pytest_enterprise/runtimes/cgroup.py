@@ -101,6 +101,10 @@ class Group:
                 return _top(self._controller) / path.lstrip("/")
         return _top(self._controller)
 
+    def processes(self) -> list[int]:
+        """Who is in it now."""
+        return [int(line) for line in (self._path / "cgroup.procs").read_text().split()]
+
     def events(self) -> dict[str, int]:
         """What the kernel counted: ``throttled`` periods, ``refused`` allocations or forks, ``oom_kills``."""
         found = {}

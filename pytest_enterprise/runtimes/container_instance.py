@@ -7,7 +7,7 @@ import contextlib
 import shlex
 import signal as signals
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -144,6 +144,27 @@ class ContainerInstance(Instance):
             if not self._state()["Paused"]:
                 raise EngineFailed(f"{self.name}: its container cannot be paused: {error.explanation}") from error
 
+    def _disconnect(self) -> Mapping[str, Any]:
+        self._container.reload()
+        [(network, told)] = self._container.attrs["NetworkSettings"]["Networks"].items()
+        self._container.client.networks.get(network).disconnect(self._container)
+        return {
+            "network": network,
+            "aliases": told["Aliases"],
+            "ipv4_address": told["IPAMConfig"]["IPv4Address"],
+            "driver_opt": told.get("DriverOpts"),
+        }
+
+    def _reconnect(self, endpoint: Mapping[str, Any]) -> None:
+        import docker.errors
+
+        settings = dict(endpoint)
+        network = settings.pop("network")
+        try:
+            self._container.client.networks.get(network).connect(self._container, **settings)
+        except docker.errors.APIError as error:
+            raise EngineFailed(f"{self.name}: its container is still off its network: {error.explanation}") from error
+
     def _note_cpu(self) -> bool:
         """Take the CPU time of this life from its control group, which goes away with it; False where it has none."""
         used = cgroup_cpu_seconds(int(self._state().get("Pid", 0)))
@@ -185,6 +206,12 @@ class ContainerInstance(Instance):
 
     async def resume(self) -> None:
         await self._thread(self._resume)
+
+    async def disconnect(self) -> Mapping[str, object]:
+        return await self._thread(self._disconnect)
+
+    async def reconnect(self, endpoint: Mapping[str, object]) -> None:
+        await self._thread(self._reconnect, endpoint)
 
     async def stop(self, timeout: float | None = None) -> None:
         await self._thread(self._stop, self._launch.stop_timeout if timeout is None else timeout)

@@ -14,10 +14,10 @@ def enterprise_stack_spec(enterprise_stack_spec):
 
 
 @pytest.mark.control("SOC2:A1.2", "ISO27001:A.8.14", "ISO27001:A.8.20")
-@pytest.mark.scenario(claim="lossy-network", sabotage={"idempotency_off": "doubled"})
-def test_a_lossy_network_is_contained(journey, books, faults, objectives):
+@pytest.mark.scenario(claim="lossy-replica", sabotage={"idempotency_off": "doubled"})
+def test_a_lossy_replica_is_contained(journey, books, faults, objectives):
     """Of what one replica sends, 60 % is lost: the gateway asks another, though the first may have done the task."""
-    with journey(users=60) as traffic:
+    with journey(rate=60) as traffic:
         traffic.run_for(1.5)
         with faults.packets("agent-service-1", loss=0.6, delay=0.002, reorder=0.02) as lossy:
             traffic.run_for(6)

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.performance
 @pytest.mark.control("SOC2:A1.1", "ISO27001:A.8.6")
 @pytest.mark.scenario(claim="steady-performance", sabotage={"slow_tools": "latency-p99-whole"})
 def test_steady_load(journey, books, objectives):
-    """A hundred users for five seconds: no request fails, and the slowest in a hundred ends within a quarter second."""
+    """A hundred customers a second for five seconds: none fails, and the slowest in a hundred ends within 0.25 s."""
     with journey() as traffic:
         traffic.run_for(5)
     objectives.check(

@@ -9,6 +9,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from agent_service.digests import content_digest
 
 from pytest_enterprise import Etcd, Link, Postgres, Service, Stack
 from pytest_enterprise.faults.session import Faults
@@ -93,6 +94,13 @@ def test_the_same_key_is_the_same_task_and_another_task_is_refused(ask):
     assert sorted(status for status, _, _ in told) == [200] * 7 + [201]
     assert len({task["id"] for _, task, _ in told}) == 1
     assert ask("POST", "/tasks", {"goal": "1 + 2"}, Idempotency_Key=mine)[0] == 422
+
+
+def test_a_body_that_its_digest_does_not_fit_is_refused(ask):
+    body = json.dumps({"goal": "1 + 1"}).encode()
+    right = content_digest(body)
+    for digest, status in ((right, 201), (f"md5=:abcd:, {right}", 201), (content_digest(b"other"), 400), ("?", 400)):
+        assert ask("POST", "/tasks", body, Idempotency_Key=key(), Content_Digest=digest)[0] == status
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Packets of containers that are lost, late and doubled: nothing of ours is in their images."""
+"""Packets of one container of several, and of one that is down."""
 
 import os
 import time
@@ -6,7 +6,7 @@ import urllib.request
 
 import pytest
 
-from pytest_enterprise import Service, Stack, __version__, events
+from pytest_enterprise import Service, Stack, __version__
 from pytest_enterprise.engines import packets
 from pytest_enterprise.errors import FaultFailed
 from pytest_enterprise.faults.session import Faults
@@ -51,36 +51,11 @@ def took(live):
     return took
 
 
-def evidence(live, fault):
-    [ended] = [e for e in events.read(live.run.directory) if e["kind"] == "fault.ended" and e["fault"] == fault.id]
-    return ended["evidence"]
-
-
 def test_packets_are_late_for_one_container(faults, took):
     assert min(took() for _ in range(5)) < 0.2
     with faults.packets("files-1", delay=0.2):
         assert took() >= 0.2
         assert min(took("files-2") for _ in range(5)) < 0.2
-    assert min(took() for _ in range(5)) < 0.2
-
-
-def test_packets_are_lost_doubled_and_overtaken(live, faults, took):
-    """The connections carry on, later."""
-    with faults.packets("files", loss=0.3, duplicate=0.3, delay=0.01, reorder=0.3) as fault:
-        assert max(took() for _ in range(10)) >= 0.2
-    told = evidence(live, fault)
-    assert min(told[what] for what in ("seen", "lost", "delayed", "duplicated")) > 0
-    assert min(took() for _ in range(5)) < 0.2
-
-
-def test_it_goes_on_in_a_container_that_was_started_again(live, faults, took):
-    with faults.packets("files-1", delay=0.2) as fault:
-        before = took()
-        with faults.kill("files-1"):
-            pass
-        assert took() >= 0.2
-    assert before >= 0.2
-    assert evidence(live, fault)["delayed"] > 0
     assert min(took() for _ in range(5)) < 0.2
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -84,12 +85,27 @@ class RetriesExceeded(Exception):
         (LocustBadStatusCode(), "HTTP 404"),
         (RetriesExceeded(), "TimeoutError"),
         (ConnectionRefusedError(111, "refused"), "ConnectionRefusedError"),
-        (CatchResponseError("task 123456 at 0x7f00 is wrong"), "task ... at ... is wrong"),
-        (CatchResponseError("x" * 500), "x" * 120),
-        (CatchResponseError(""), "check failed"),
+        (CatchResponseError("task 123456 at 0x7f00 is wrong"), "wrong: task ... at ... is wrong"),
+        (CatchResponseError("x" * 500), "wrong: " + "x" * 120),
+        (CatchResponseError(""), "wrong: check failed"),
         ("plain text", "plain text"),
     ],
 )
 def test_kinds_of_failure(failure, kind):
     """Failures are few kinds, not one for each request."""
     assert kind_of(failure) == kind
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(200, "wrong: no total"), (301, "wrong: no total"), (503, "no total"), (404, "no total"), (0, "no total")],
+)
+def test_a_wrong_answer_is_told_from_a_refusal_and_from_none(status, kind):
+    """A check that failed on a good status found an answer wrong; on any other it only says more of what failed."""
+    assert kind_of(CatchResponseError("no total"), SimpleNamespace(status_code=status)) == kind
+
+
+def test_what_a_user_calls_wrong_is_wrong_once():
+    """A locustfile may say so itself, whatever the status."""
+    answer = SimpleNamespace(status_code=404)
+    assert kind_of(CatchResponseError("wrong: an acknowledged task is gone"), answer).startswith("wrong: an ack")

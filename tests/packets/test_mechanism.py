@@ -62,7 +62,7 @@ def test_what_a_machine_lacks_is_said_with_the_way_to_get_it(monkeypatch, user, 
 def test_a_program_that_fails_says_why():
     if tools.missing():
         pytest.skip("iproute2 or nftables is missing")
-    with pytest.raises(tools.ToolFailed, match="ip link show pe-none: Device .* does not exist"):
+    with pytest.raises(tools.ToolFailed, match=r"ip link show pe-none: Device .* does not exist"):
         tools.run("ip", "link", "show", "pe-none")
     with pytest.raises(tools.ToolFailed, match="no program 'nothing'"):
         tools.PROGRAMS["nothing"] = "nowhere"

@@ -381,3 +381,48 @@ def test_the_seed_reproduces_every_choice(program, echo, wire, toxic):
     assert runs[0] == runs[1]
     assert runs[0] != runs[2]
     assert set(runs[0]) == {True, False}
+
+
+def binomial_bounds(count, share):
+    """Between which 99.9 % of all outcomes lie."""
+    below, low, high, term = 0.0, None, None, (1 - share) ** count
+    for successes in range(count + 1):
+        below += term
+        if low is None and below > 0.0005:
+            low = successes
+        if high is None and below >= 0.9995:
+            high = successes
+        term *= (count - successes) / (successes + 1) * share / (1 - share)
+    return low, high
+
+
+def test_bounds_are_those_of_the_binomial():
+    assert binomial_bounds(400, 0.3) == (91, 151)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_loss_hits_as_many_chunks_as_chance_would(control, link, wire, share):
+    control.toxic("loss", stream="upstream", probability=share)
+    client = wire(link)
+    lost = 0
+    for sent in range(1, 501):
+        client.send(b"x")
+        while True:
+            counters = control.counters()
+            if counters["toxics"]["t"]["dropped_bytes"] > lost:
+                lost += 1
+                break
+            if counters["bytes_downstream"] == sent - lost:
+                break
+    low, high = binomial_bounds(500, share)
+    assert low <= lost <= high
+
+
+@pytest.mark.parametrize("toxicity", [0.1, 0.5])
+def test_toxicity_hits_as_many_connections_as_chance_would(control, link, wire, toxicity):
+    control.toxic("noop", toxicity=toxicity)
+    for _ in range(400):
+        with wire(link) as client:
+            client.echo()
+    low, high = binomial_bounds(400, toxicity)
+    assert low <= control.counters()["toxics"]["t"]["connections"] <= high

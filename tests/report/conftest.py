@@ -1,9 +1,7 @@
 """Builds run directories as a session leaves them, with tens of thousands of recorded requests."""
 
 import json
-import os
 import random
-import shutil
 
 import pytest
 
@@ -310,28 +308,3 @@ def sabotaged(builder):
     build.end("failed", "the scenario passed with idempotency_off on")
     build.stop(told)
     return build.write()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """A headless Chromium; skipped where there is none, which CI turns into a failure."""
-    path = shutil.which("chromium")
-    try:
-        from playwright import sync_api
-    except ImportError:
-        path = None
-    if path is None:
-        missing = "needs Debian's chromium and Playwright: apt-get install chromium; pip install playwright"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path,
-            args=[
-                "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-                "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            ],
-        )  # fmt: skip
-        yield browser
-        browser.close()
