@@ -16,9 +16,6 @@ from pytest_enterprise.errors import FaultFailed
 class ProxyControl:
     """One fault proxy, by the address of its control port."""
 
-    proves = True
-    """Whether it tells what its toxics did."""
-
     def __init__(self, address: Address) -> None:
         self.address = address
 

@@ -16,8 +16,6 @@ _BLACKHOLE = "blackhole"
 class ToxiproxyControl(ProxyControl):
     """Uses Toxiproxy's own interface and nothing else. What its toxics did it does not tell."""
 
-    proves = False
-
     def add_toxic(
         self,
         link: str,

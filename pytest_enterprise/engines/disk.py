@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import ctypes.util
 import importlib.util
-import json
 import os
-import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pytest_enterprise.engines import control_socket
 from pytest_enterprise.engines.base import Engine, Launch, Site
 from pytest_enterprise.errors import FaultFailed
 
@@ -75,14 +74,4 @@ class DiskDrive(Engine):
 
     def ask(self, do: str, **fields: Any) -> dict[str, Any]:
         """One request to the running program. Raises FaultFailed."""
-        try:
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(10)
-                connection.connect(f"\0{self.mounted_as}")
-                with connection.makefile("rw", encoding="utf-8") as lines:
-                    lines.write(json.dumps({"do": do, **fields}) + "\n")
-                    lines.flush()
-                    answer: dict[str, Any] = json.loads(lines.readline())
-                    return answer
-        except (OSError, ValueError) as error:
-            raise FaultFailed(f"the disk {self.name} does not answer: {error}") from None
+        return control_socket.ask(self.mounted_as, f"the disk {self.name}", do, **fields)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 import os
 import random
 import socket
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+from pytest_enterprise.engines import control_socket
 from pytest_enterprise.engines.base import Engine, Launch, Site
 from pytest_enterprise.errors import EngineFailed, FaultFailed
 from pytest_enterprise.packets import tools
@@ -105,16 +105,4 @@ class PacketPlayer(Engine):
 
     def ask(self, do: str, **fields: Any) -> dict[str, Any]:
         """One request to the running program. Raises FaultFailed."""
-        try:
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(20)
-                connection.connect(f"\0{self.known_as}")
-                with connection.makefile("rw", encoding="utf-8") as lines:
-                    lines.write(json.dumps({"do": do, **fields}) + "\n")
-                    lines.flush()
-                    answer: dict[str, Any] = json.loads(lines.readline())
-        except (OSError, ValueError) as error:
-            raise FaultFailed(f"the network of {self.name} does not answer: {error}") from None
-        if "error" in answer:
-            raise FaultFailed(f"the network of {self.name}: {answer['error']}")
-        return answer
+        return control_socket.ask(self.known_as, f"the network of {self.name}", do, **fields)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_enterprise.errors import ActedOnNothing, ConfigurationError, EngineFailed, FaultFailed
 from pytest_enterprise.faults.base import Evidence, Fault
-from pytest_enterprise.faults.link import unproven
 from pytest_enterprise.faults.targets import Chooser
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ class ActiveFault:
         evidence = self.fault.end(stack, self.targets, self._state)
         self.ended_ns = time.monotonic_ns()
         proof = self.fault.proof
-        if unproven(self.fault, stack):
+        if getattr(self.fault, "inner", self.fault).by_links and stack.running.foreign_proxy:
             evidence, proof = Evidence(True, {}), "unproven"
         stack.run.events.emit(
             "fault.ended",

@@ -43,6 +43,8 @@ class Fault(ABC):
     proof: ClassVar[Proof]
     excludes: ClassVar[frozenset[str]] = frozenset()
     """Kinds that contradict this one on the same target."""
+    by_links: ClassVar[bool] = False
+    """The fault proxy plays it and tells what it did, as a Toxiproxy of somebody else's does not."""
 
     target: str
 

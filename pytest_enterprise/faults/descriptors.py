@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from pytest_enterprise.errors import FaultFailed
 from pytest_enterprise.faults.base import Evidence, Proof, positive
-from pytest_enterprise.faults.engine import EngineFault
+from pytest_enterprise.faults.engine import ENDING, EngineFault
 
 if TYPE_CHECKING:
     from pytest_enterprise.faults.targets import Chooser
@@ -42,9 +42,7 @@ class Descriptors(EngineFault):
 
     kind: ClassVar[str] = "descriptors"
     proof: ClassVar[Proof] = "exercised"
-    excludes: ClassVar[frozenset[str]] = frozenset(
-        {"kill", "restart", "crash_loop", "kill_on_write", "rot", "power_failure"}
-    )
+    excludes: ClassVar[frozenset[str]] = ENDING
 
     more: int = 0
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from pytest_enterprise.errors import ConfigurationError, EngineFailed
 from pytest_enterprise.faults.base import Evidence, Proof
-from pytest_enterprise.faults.engine import EngineFault
+from pytest_enterprise.faults.engine import ENDING, EngineFault
 from pytest_enterprise.faults.link import add_up, remove
 
 if TYPE_CHECKING:
@@ -36,9 +36,8 @@ class Disconnect(EngineFault):
 
     kind: ClassVar[str] = "disconnect"
     proof: ClassVar[Proof] = "acted"
-    excludes: ClassVar[frozenset[str]] = frozenset(
-        {"kill", "restart", "crash_loop", "kill_on_write", "rot", "power_failure", "disconnect"}
-    )
+    by_links: ClassVar[bool] = True
+    excludes: ClassVar[frozenset[str]] = ENDING | {"disconnect"}
 
     def begin(self, choose: Chooser, targets: list[str]) -> _Off:
         stack = choose.stack

@@ -19,9 +19,7 @@ ENDING = frozenset({"kill", "restart", "crash_loop", "kill_on_write", "rot", "po
 class EngineFault(Fault):
     """A fault on every instance that ``target`` means: ``"agent-service-1"``, or ``"agent-service"`` for all."""
 
-    excludes: ClassVar[frozenset[str]] = frozenset(
-        {"kill", "pause", "restart", "crash_loop", "kill_on_write", "rot", "power_failure"}
-    )
+    excludes: ClassVar[frozenset[str]] = ENDING | {"pause"}
 
     def resolve(self, choose: Chooser) -> list[str]:
         return list(choose.instances(self.target))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from pytest_enterprise.faults.base import Evidence, Proof
-from pytest_enterprise.faults.engine import EngineFault
+from pytest_enterprise.faults.engine import ENDING, EngineFault
 from pytest_enterprise.runtimes.cgroup import Group
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ class LimitFault(EngineFault):
     """A control group around each instance, with a limit that it did not have. Needs root."""
 
     proof: ClassVar[Proof] = "acted"
-    excludes: ClassVar[frozenset[str]] = frozenset(
-        {"kill", "restart", "crash_loop", "kill_on_write", "rot", "power_failure"}
-    )
+    excludes: ClassVar[frozenset[str]] = ENDING
     controller: ClassVar[str]
     counters: ClassVar[tuple[str, ...]]
     """What the kernel counts when the limit is met."""

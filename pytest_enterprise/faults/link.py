@@ -23,6 +23,7 @@ Direction = Literal["both", "upstream", "downstream"]
 class LinkFault(Fault):
     """A fault on every link that ``target`` means: ``"agent-service -> postgres"``."""
 
+    by_links: ClassVar[bool] = True
     excludes: ClassVar[frozenset[str]] = frozenset({"cut", "blackhole", "partition", "topology"})
 
     def resolve(self, choose: Chooser) -> list[str]:
@@ -81,11 +82,6 @@ class ToxicFault(LinkFault):
     def acted(self, facts: dict[str, float]) -> bool:
         """Whether these counters show that it disturbed anything."""
         return facts.get("bytes", 0) > 0
-
-
-def unproven(fault: Fault, stack: LiveStack) -> bool:
-    """Whether nobody tells what it did: it is on links that a Toxiproxy carries."""
-    return isinstance(getattr(fault, "inner", fault), LinkFault) and not stack.proxy.proves
 
 
 def remove(stack: LiveStack, toxics: Iterable[tuple[str, str]]) -> None:

@@ -21,12 +21,10 @@ if TYPE_CHECKING:
 _HOG = """
 import sys
 print(flush=True)
-sys.stdin.readline()
-held = []
-while True:
-    held.append(b"x" * (1 << 20))
+if sys.stdin.readline() == "go\\n":
+    held = [b"x" * (1 << 20) for _ in range(int(sys.argv[1]))]
 """
-"""Takes memory until the kernel ends it."""
+"""Takes so many MiB, unless whoever started it is gone before it says so."""
 _PATIENCE = 30.0
 """Seconds for that."""
 
@@ -50,21 +48,25 @@ class Memory(LimitFault):
         positive(self.kind, "more", self.more, limit=1 << 50, unit="bytes", zero=True)
 
     def apply(self, group: Group) -> None:
-        group.set(memory=max(1 << 20, group.used() + int(self.more)))
+        limit = max(1 << 20, group.used() + int(self.more))
+        group.set(memory=limit)
         if self.press:
-            _press(group)
+            _press(group, limit)
 
 
-def _press(group: Group) -> None:
-    """Let somebody take all memory of the group. Raises FaultFailed when the kernel lets it."""
+def _press(group: Group, limit: int) -> None:
+    """Let somebody take a little more than the group's limit. Raises FaultFailed when the kernel lets it."""
     adjusted = _first_to_go(group.processes())
-    hog = subprocess.Popen((sys.executable, "-I", "-c", _HOG), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    command = (sys.executable, "-I", "-c", _HOG, str((limit >> 20) + 1))
+    hog = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert hog.stdin
     assert hog.stdout
     with hog.stdin, hog.stdout:
         try:
             hog.stdout.readline()
             group.take(lambda: [hog.pid])
+            if hog.pid not in group.processes():
+                raise FaultFailed("memory: the control group does not take who is to press, and outside it none may")
             hog.stdin.write(b"go\n")
             hog.stdin.flush()
             status = hog.wait(_PATIENCE)

@@ -12,6 +12,7 @@ import pytest
 
 from pytest_enterprise import Service, Stack, events
 from pytest_enterprise.errors import ActedOnNothing, ConfigurationError
+from pytest_enterprise.faults import memory
 from pytest_enterprise.faults.session import Faults
 from pytest_enterprise.live import LiveStack
 from pytest_enterprise.runtimes import cgroup
@@ -107,6 +108,18 @@ def test_memory_that_somebody_else_takes(live, faults, ask):
     assert evidence(live, pressed)["oom_kills"] >= 1
     assert ask("/cpu/1") < 5
     assert not groups()
+
+
+def test_who_takes_memory_takes_none_once_its_maker_is_gone():
+    """It is told to by a word, and the end of its input is no word."""
+    hog = subprocess.Popen((sys.executable, "-c", memory._HOG, "4096"), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with hog.stdin, hog.stdout:
+        hog.stdout.readline()
+        hog.stdin.close()
+        _, status, used = os.wait4(hog.pid, 0)
+    hog.returncode = os.waitstatus_to_exitcode(status)
+    assert hog.returncode == 0
+    assert used.ru_maxrss < 200_000  # kB
 
 
 def test_no_further_process(live, faults, ask):

@@ -117,6 +117,14 @@ def test_a_partition_of_two_engines(live, faults):
             user.recv(1)
 
 
+def test_an_engine_off_its_network_is_unproven_too(live, faults, get):
+    with faults.disconnect("files") as off, pytest.raises(TimeoutError):
+        get(timeout=0.3)
+    get()
+    [ended] = [e for e in events.read(live.run.directory) if e["kind"] == "fault.ended" and e["fault"] == off.id]
+    assert (ended["proof"], ended["acted"]) == ("unproven", True)
+
+
 def test_links_of_added_instances(live):
     added = live.add("files")
     try:

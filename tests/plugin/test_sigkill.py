@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_enterprise.engines import packets
+from pytest_enterprise.faults import memory
 from pytest_enterprise.runtimes import cgroup
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +34,26 @@ def ours(reports):
             if any(one in environment for one in wanted):
                 found.append(int(entry.name))
     return found
+
+
+def pressing():
+    """Processes that take an instance's memory."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if memory._HOG.encode() in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def alias(device):
+    """Whose a network device is."""
+    try:
+        return (device / "ifalias").read_text()
+    except OSError:
+        return ""
 
 
 def shared_memory():
@@ -68,12 +90,14 @@ import time
 
 import pytest
 from pytest_enterprise import Etcd, Link, Service, Stack
+from pytest_enterprise.engines import packets
 
 FILES = ("{python}", "-m", "http.server", "{port}", "--bind", "{bind}")
+PACKETS = packets.why_not() is None
 
 @pytest.fixture(scope="session")
 def enterprise_stack_spec():
-    engines = [Service(name="files", command=FILES, replicas=3), Etcd(name="etcd", replicas=3)]
+    engines = [Service(name="files", command=FILES, replicas=3, packets=PACKETS), Etcd(name="etcd", replicas=3)]
     return Stack(engines, [Link("load", "files"), Link("etcd", "etcd")])
 
 def test_many_faults(stack, faults):
@@ -87,6 +111,8 @@ def test_many_faults(stack, faults):
             faults.flapping(faults.cut("load -> files-1"), on=0.05, off=0.05),
             faults.topology("etcd", "isolate"),
             faults.latency("load -> files-2", 0.1),
+            faults.memory("files-3", more=1 << 23, press=True),
+            *([faults.packets("files-2", loss=0.1, delay=0.01)] if PACKETS else []),
         ]
         for fault in made:
             fault.begin()
@@ -102,9 +128,11 @@ def test_many_faults(stack, faults):
 @pytest.mark.nightly
 @pytest.mark.parametrize("seed", range(50))
 def test_down_removes_what_faults_left(pytester, seed):
-    """Control groups too, which outlive whoever made them."""
+    """Control groups too, which outlive whoever made them, who takes memory in them, and wires into networks."""
     if reason := cgroup.why_not("cpu"):
         pytest.skip(reason)
+    if reason := packets.why_not():
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
     pytester.makepyfile(test_faults=MANY_FAULTS)
     (pytester.path / ".engines").symlink_to(ROOT / ".engines")
     before = shared_memory(), temporary()
@@ -123,3 +151,7 @@ def test_down_removes_what_faults_left(pytester, seed):
     assert not ours(pytester.path / "reports")
     assert (shared_memory() - before[0], temporary() - before[1]) == (set(), set())
     assert not [path for path in cgroup.ROOT.glob("*/pytest-enterprise-*") if f"-{killed.pid}-" in path.name]
+    assert not [name for name in Path("/sys/class/net").glob("pe-*") if f"-{killed.pid}-" in alias(name)]
+    while pressing() and time.monotonic() < ends:
+        time.sleep(0.05)
+    assert not pressing()
