@@ -15,6 +15,8 @@ from pytest_enterprise.report.parts import Load, RunReport, Scenario
 if TYPE_CHECKING:
     from markupsafe import Markup
 
+    from pytest_enterprise.claims import ClaimAnswer
+
 _FEW = 8
 """Scenarios up to which all of them are shown unfolded."""
 _INDENT = re.compile(r">\n\s*<")
@@ -73,6 +75,7 @@ def render(report: RunReport) -> str:
         anchors=_anchors(report),
         again=lambda test="": words.again(report, test),
         answered=_answered(report),
+        claims=_claims(report),
         shown=words.worst_first(report.scenarios) + words.worst_first(report.sabotaged),
     )
     return _OPTIONAL.sub("", _INDENT.sub("><", page))
@@ -116,6 +119,17 @@ def _answered(report: RunReport) -> dict[str, Any]:
     for scenario in report.scenarios:
         found[base(scenario.test)] = found[scenario.test] = anchors[id(scenario)]
     return found
+
+
+def _claims(report: RunReport) -> list[ClaimAnswer]:
+    """The worst first; below them those that this run did not ask about, which are most when a few scenarios ran."""
+    ran = _answered(report)
+    order = ("broken", "not judged", "held", "no scenario")
+
+    def place(answer: ClaimAnswer) -> tuple[bool, int]:
+        return not any(told.scenario in ran for told in answer.scenarios), order.index(answer.answer)
+
+    return sorted(report.claims, key=place)
 
 
 def _open(report: RunReport) -> set[int]:

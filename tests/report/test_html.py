@@ -34,6 +34,18 @@ def test_everything_is_in_the_page(demo):
     assert page.count('<svg class="ch"') == 3
 
 
+def test_claims_that_were_not_asked_about_come_last(builder):
+    build = builder()
+    asked = {"id": "asked", "text": "ASKED", "scenarios": ["test_a.py::test_one"]}
+    others = [{"id": f"other-{n}", "text": f"OTHER {n}", "scenarios": [f"test_b.py::test_{n}"]} for n in range(3)]
+    build.document["claims"] = [*others, asked, {"id": "none", "text": "NOBODY", "scenarios": []}]
+    build.begin("test_a.py::test_one", claim="asked")
+    build.judged("fact", 1, 1, "<=", "tasks")
+    build.end()
+    page = html.write(build.write()).read_text()
+    assert page.index("ASKED") < page.index("OTHER 0") < page.index("OTHER 2") < page.index("NOBODY")
+
+
 def test_nothing_is_fetched(demo):
     """No address of another file or host is in the page, and its policy forbids them."""
     page = html.write(demo).read_text()
