@@ -44,7 +44,7 @@ nightly: setup
 	$(BIN)/python -m pytest scenarios --enterprise-runtime=container --enterprise-sabotage
 
 bench: setup
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/run.py $(PART)
 
 coverage: setup
 	$(BIN)/python -m coverage erase

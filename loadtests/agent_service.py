@@ -88,7 +88,7 @@ class Customer(EnterpriseUser):
         """The task must be there, with the right answer."""
         with self.client.get(f"/tasks/{task_id}", name="/tasks/{id}", catch_response=True) as answer:
             if answer.status_code == 200 and expected not in (answer.text or ""):
-                answer.failure("the task's answer is wrong")
+                answer.failure("not the result of its plan")
 
     def wrong(self, method, name, message):
         """Record a finding that no single answer shows."""

@@ -16,7 +16,26 @@ if TYPE_CHECKING:
     from pytest_enterprise.engines.postgres import Postgres
     from pytest_enterprise.engines.prometheus import Prometheus
     from pytest_enterprise.engines.service import Service
-    from pytest_enterprise.objectives import Availability, Fact, Latency, Recovery, Refusals, Throughput
+    from pytest_enterprise.load.arrivals import Constant, Poisson, Ramp, Spike, Step, Trace
+    from pytest_enterprise.load.blocks import load_block, timed
+    from pytest_enterprise.load.native.request import Expect, HttpRequest
+    from pytest_enterprise.objectives import (
+        Availability,
+        Block,
+        BurnRate,
+        Correctness,
+        Durability,
+        ErrorBudget,
+        Fact,
+        Freshness,
+        Latency,
+        Metric,
+        Recovery,
+        Refusals,
+        Throughput,
+        TimeToDetect,
+        watch,
+    )
     from pytest_enterprise.stack import Link, Stack
 
 __version__ = "0.1.0"
@@ -24,39 +43,77 @@ __version__ = "0.1.0"
 _HOME = {
     "Alertmanager": "pytest_enterprise.engines.alertmanager",
     "Availability": "pytest_enterprise.objectives",
+    "Block": "pytest_enterprise.objectives",
+    "BurnRate": "pytest_enterprise.objectives",
+    "Constant": "pytest_enterprise.load.arrivals",
+    "Correctness": "pytest_enterprise.objectives",
     "Discovery": "pytest_enterprise.engines.discovery",
+    "Durability": "pytest_enterprise.objectives",
     "Envoy": "pytest_enterprise.engines.envoy",
+    "ErrorBudget": "pytest_enterprise.objectives",
     "Etcd": "pytest_enterprise.engines.etcd",
+    "Expect": "pytest_enterprise.load.native.request",
     "External": "pytest_enterprise.engines.external",
     "Fact": "pytest_enterprise.objectives",
+    "Freshness": "pytest_enterprise.objectives",
+    "HttpRequest": "pytest_enterprise.load.native.request",
     "Latency": "pytest_enterprise.objectives",
     "Link": "pytest_enterprise.stack",
+    "Metric": "pytest_enterprise.objectives",
+    "Poisson": "pytest_enterprise.load.arrivals",
     "Postgres": "pytest_enterprise.engines.postgres",
     "Prometheus": "pytest_enterprise.engines.prometheus",
+    "Ramp": "pytest_enterprise.load.arrivals",
     "Recovery": "pytest_enterprise.objectives",
     "Refusals": "pytest_enterprise.objectives",
     "Service": "pytest_enterprise.engines.service",
+    "Spike": "pytest_enterprise.load.arrivals",
     "Stack": "pytest_enterprise.stack",
+    "Step": "pytest_enterprise.load.arrivals",
     "Throughput": "pytest_enterprise.objectives",
+    "TimeToDetect": "pytest_enterprise.objectives",
+    "Trace": "pytest_enterprise.load.arrivals",
+    "load_block": "pytest_enterprise.load.blocks",
+    "timed": "pytest_enterprise.load.blocks",
+    "watch": "pytest_enterprise.objectives",
 }
 
 __all__ = [
     "Alertmanager",
     "Availability",
+    "Block",
+    "BurnRate",
+    "Constant",
+    "Correctness",
     "Discovery",
+    "Durability",
     "Envoy",
+    "ErrorBudget",
     "Etcd",
+    "Expect",
     "External",
     "Fact",
+    "Freshness",
+    "HttpRequest",
     "Latency",
     "Link",
+    "Metric",
+    "Poisson",
     "Postgres",
     "Prometheus",
+    "Ramp",
     "Recovery",
     "Refusals",
     "Service",
+    "Spike",
     "Stack",
+    "Step",
     "Throughput",
+    "TimeToDetect",
+    "Trace",
+    "load_block",
+    "timed",
+    "watch",
 ]
 
 

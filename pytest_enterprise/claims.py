@@ -28,6 +28,8 @@ Answer = Literal["held", "broken", "not judged", "no scenario"]
 _ID = re.compile(r"[a-z0-9][a-z0-9-]*")
 _CONTROL = re.compile(r"[A-Za-z0-9]+:\S+")
 _SCENARIO = re.compile(r".+\.(py|json|ya?ml)::.+")
+NOT_RUN = "it was not run"
+"""Why a scenario that a run left out answers nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +203,7 @@ def answer(claims: Iterable[Claim], events: Iterable[Mapping[str, Any]]) -> list
         scenarios = []
         for scenario in claim.scenarios:
             mine = [a for test, runs in attempts.items() if scenario in (test, base(test)) for a in runs]
-            told = [run.answer() for run in mine] or [("not judged", "it was not run")]
+            told = [run.answer() for run in mine] or [("not judged", NOT_RUN)]
             worst = min(told, key=lambda pair: ("broken", "not judged", "held").index(pair[0]))
             scenarios.append(ScenarioAnswer(scenario, *worst))
         found = {scenario.answer for scenario in scenarios}

@@ -47,12 +47,15 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def _up(arguments: argparse.Namespace) -> int:
+    from pytest_enterprise.load.web.launch import Page
     from pytest_enterprise.up import up
 
     settings = _settings(arguments)
     if arguments.stack:
         settings = settings._replace(stack=arguments.stack)
-    return up(settings, arguments.engines, seconds=arguments.seconds)
+    page = (arguments.web, arguments.web_port, arguments.objectives, arguments.window)
+    web = Page(*page) if arguments.web else None
+    return up(settings, arguments.engines, seconds=arguments.seconds, web=web)
 
 
 def _down(_: argparse.Namespace) -> int:
@@ -75,9 +78,15 @@ def _report(arguments: argparse.Namespace) -> int:
     if not (directory / "run.json").is_file():
         raise EnterpriseError(f"{directory} is not a run directory: it has no run.json. Look in {directory.parent}")
     write_all(directory)
-    for line in summary_lines(load_run(directory)):
+    report = load_run(directory, records=False)
+    for line in summary_lines(report):
         print(line)  # noqa: T201
-    return 0
+    if not arguments.check:
+        return 0
+    from pytest_enterprise.report import github, words
+
+    github.publish(report)
+    return 0 if words.headline(report).verdict == "held" else 1
 
 
 def _replay(arguments: argparse.Namespace) -> int:
@@ -108,10 +117,20 @@ def _init(arguments: argparse.Namespace) -> int:
 def _load(arguments: argparse.Namespace) -> int:
     from pytest_enterprise.load import command
 
-    return command.main(arguments)
+    status = command.main(arguments)
+    if arguments.objectives and not arguments.web:
+        from pytest_enterprise import events
+        from pytest_enterprise.report import github, reading
+
+        found = [e for e in events.read(Path(arguments.reports) / "latest") if e["kind"] == "objective.judged"]
+        github.publish_load(Path(arguments.locustfile).name, [reading.judgement(event) for event in found])
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
+    from pytest_enterprise.load import command as load_command
+    from pytest_enterprise.load.web import launch
+
     parser = argparse.ArgumentParser(
         prog="pytest-enterprise", description="Stacks of real servers, loaded, broken and judged."
     )
@@ -124,6 +143,8 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("stack", nargs="?", help="stack file (.toml or .py); else the setting enterprise_stack")
     up.add_argument("--engines", nargs="*", help="only these and what they need")
     up.add_argument("--seconds", type=float, help="end by itself after so long")
+    up.add_argument("--web", metavar="LOCUSTFILE", help="Locust's web UI beside it: load, charts, faults, objectives")
+    launch.add_arguments(up)
     _add_settings(up)
     up.set_defaults(run=_up)
 
@@ -136,8 +157,6 @@ def _parser() -> argparse.ArgumentParser:
     images.set_defaults(run=_images)
 
     load = commands.add_parser("load", help="load a stack that is up with a locustfile")
-    from pytest_enterprise.load import command as load_command
-
     load_command.add_arguments(load)
     load.set_defaults(run=_load)
 
@@ -146,6 +165,9 @@ def _parser() -> argparse.ArgumentParser:
 
     report = commands.add_parser("report", help="make the reports of a run directory again")
     report.add_argument("directory", nargs="?", default="reports/latest")
+    report.add_argument(
+        "--check", action="store_true", help="exit status 1 unless everything held; annotations in GitHub Actions"
+    )
     report.set_defaults(run=_report)
 
     replay = commands.add_parser("replay", help="run the faults of an earlier run again: does its outcome recur?")

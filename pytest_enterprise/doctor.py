@@ -41,7 +41,7 @@ _EXTRAS = {
     "proxy": ("uvloop", "httptools", "hpack", "toxiproxy"),
     "registry": ("aetcd",),
     "governance": ("psycopg",),
-    "load": ("locust",),
+    "load": ("locust", "numpy"),
     "report": ("jinja2",),
     "containers": ("testcontainers",),
     "allure": ("allure_pytest",),
@@ -49,6 +49,7 @@ _EXTRAS = {
     "disk": ("mfusepy",),
     "clock": ("libfaketime",),
     "dns": ("dns",),
+    "openslo": ("yaml",),
 }
 _NEEDED = {"proxy", "registry", "governance", "load"}
 

@@ -39,7 +39,7 @@ from pytest_enterprise import Availability, Latency
 @pytest.mark.performance
 @pytest.mark.scenario(claim="slow-network")
 def test_users_feel_a_slow_network(stack, load, faults, objectives):
-    with load("loadtests/shop.py", users=10) as traffic:
+    with load("loadtests/shop.py", arrivals=100) as traffic:
         traffic.run_for(2)
         with faults.latency("load -> shop", 0.1) as slow:
             traffic.run_for(3)
@@ -53,7 +53,7 @@ def test_users_feel_a_slow_network(stack, load, faults, objectives):
 '''
 
 _LOCUSTFILE = '''\
-"""Users of the shop. Also: locust -f loadtests/shop.py --host http://127.0.0.1:PORT"""
+"""Users of the shop. Also: locust -f loadtests/shop.py --host http://127.0.0.1:PORT --arrivals 100"""
 
 from locust import task
 
@@ -61,8 +61,6 @@ from pytest_enterprise.load.users import EnterpriseUser
 
 
 class Visitor(EnterpriseUser):
-    rate = 10  # journeys per second and user
-
     @task
     def look(self):
         self.client.get("/")

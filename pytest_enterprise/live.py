@@ -47,6 +47,12 @@ class LiveStack:
         """The last lines that an instance wrote."""
         return list(self.running.instance(instance).log(lines))
 
+    def cpu_seconds(self, *names: str) -> dict[str, float]:
+        """CPU seconds so far of each instance of the engines named (none named: of all)."""
+        wanted = {instance for name in names for instance in self.running.resolve_instances(name)}
+        told = self.portal.call(self.running.cpu_seconds())
+        return {name: seconds for name, seconds in told.items() if name in wanted or not names}
+
     def add(self, engine: str) -> str:
         """Start one more instance of an engine; returns its name when it is ready."""
         return self.portal.call(self.running.add(engine))

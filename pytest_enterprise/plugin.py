@@ -14,8 +14,11 @@ from pytest_enterprise.errors import TOLD, ConfigurationError, MachineCannot
 if TYPE_CHECKING:
     from pytest_enterprise.faults.session import Faults
     from pytest_enterprise.live import LiveStack
+    from pytest_enterprise.load.baselines import Baseline
+    from pytest_enterprise.load.comparing import Compare
     from pytest_enterprise.load.generator import Load
-    from pytest_enterprise.objectives import Objectives
+    from pytest_enterprise.load.scaling import Scalability
+    from pytest_enterprise.objectives import Compared, Objectives
     from pytest_enterprise.session import Session
     from pytest_enterprise.stack import Stack
     from pytest_enterprise.systems.gateway import Gateway
@@ -66,8 +69,63 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_SETTINGS] = _settings.read(
             lambda option: config.getoption(option.flag), lambda option: config.getini(option.ini)
         )
+        rule = config.stash[_SETTINGS].benchmark_fail
+        if rule:
+            config.pluginmanager.register(_Benchmarks(config, rule))
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+class _Benchmarks:
+    """Judges pytest-benchmark's figures by its stored runs; registered only where --enterprise-benchmark-fail asks."""
+
+    def __init__(self, config: pytest.Config, rule: str) -> None:
+        from pytest_enterprise import stored_benchmarks
+
+        self._rule = stored_benchmarks.parse_rule(rule, "--enterprise-benchmark-fail")
+        self._config = config
+        self._results: list[Compared] = []
+        if not config.pluginmanager.has_plugin("benchmark"):
+            raise ConfigurationError(
+                "--enterprise-benchmark-fail judges what pytest-benchmark measures: pip install pytest-benchmark"
+            )
+
+    # Before pytest-benchmark's own, which stores this run among those that it is compared with.
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        from pytest_enterprise import stored_benchmarks
+
+        own: Any = self._config.pluginmanager.get_plugin("pytest-benchmark")
+        current = {
+            one.fullname: float(getattr(one.stats, self._rule.field))
+            for one in own.benchmarks
+            if not one.has_error and one.stats.rounds
+        }
+        stored = [document for _, document in own.storage.load()]
+        machine = own.get_machine_info() if current else {}
+        self._results = stored_benchmarks.judge(current, stored, self._rule, machine=machine)
+        if _SESSION in self._config.stash:
+            for result in self._results:
+                event = result.event(result.endpoint, "pytest-benchmark")
+                _session(self._config).run.events.emit("comparison.judged", **event)
+        if any(result.outcome == "regression" for result in self._results):
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+        return (yield)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
+        from pytest_enterprise import stored_benchmarks
+
+        stored_benchmarks.note_regressions(output_json, self._results)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        from pytest_enterprise import stored_benchmarks
+
+        terminalreporter.section("benchmarks against stored runs")
+        if not self._results:
+            terminalreporter.write_line("no benchmark was measured, so none was judged")
+        for line in stored_benchmarks.lines(self._results, self._rule):
+            terminalreporter.write_line(line, red=line.startswith("regression"))
 
 
 def _session(config: pytest.Config) -> Session:
@@ -223,6 +281,36 @@ def _enterprise_objectives(request: pytest.FixtureRequest) -> Objectives:
 
 
 @pytest.fixture
+def _enterprise_compare(request: pytest.FixtureRequest, _enterprise_objectives: Objectives) -> Compare:
+    from pytest_enterprise.load.comparing import Compare
+
+    run = _session(request.config).run
+    return Compare(seed=run.seed, test=request.node.nodeid, emit=run.events.emit, objectives=_enterprise_objectives)
+
+
+@pytest.fixture
+def _enterprise_baseline(request: pytest.FixtureRequest, _enterprise_objectives: Objectives) -> Baseline:
+    from pytest_enterprise.load.baselines import Baseline
+
+    run = _session(request.config).run
+    return Baseline(
+        request.config.rootpath / request.config.stash[_SETTINGS].baselines,
+        run=run.id,
+        test=request.node.nodeid,
+        emit=run.events.emit,
+        objectives=_enterprise_objectives,
+    )
+
+
+@pytest.fixture
+def _enterprise_scalability(request: pytest.FixtureRequest, _enterprise_session: Session) -> Scalability:
+    from pytest_enterprise.load.scaling import Scalability
+
+    run = _enterprise_session.run
+    return Scalability(seed=run.seed, test=request.node.nodeid, emit=run.events.emit)
+
+
+@pytest.fixture
 def _enterprise_registry(_enterprise_live: LiveStack) -> Registry:
     from pytest_enterprise.session import system
 
@@ -268,6 +356,24 @@ def load(_enterprise_load: Load) -> Load:
 def objectives(_enterprise_objectives: Objectives) -> Objectives:
     """Judges what users felt before, during and after the faults."""
     return _enterprise_objectives
+
+
+@pytest.fixture
+def compare(_enterprise_compare: Compare) -> Compare:
+    """Compares two versions, configurations or proxies by alternating blocks in this session."""
+    return _enterprise_compare
+
+
+@pytest.fixture
+def baseline(_enterprise_baseline: Baseline) -> Baseline:
+    """Compares this run with what earlier runs measured, and keeps its figures for later ones."""
+    return _enterprise_baseline
+
+
+@pytest.fixture
+def scalability(_enterprise_scalability: Scalability) -> Scalability:
+    """Stepped load to the knee, the limit at which objectives hold, and what a request costs."""
+    return _enterprise_scalability
 
 
 @pytest.fixture

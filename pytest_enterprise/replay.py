@@ -11,6 +11,7 @@ from pathlib import Path
 from pytest_enterprise.errors import EnterpriseError, nearest
 from pytest_enterprise.report.model import load_run
 from pytest_enterprise.report.parts import RunReport, Scenario
+from pytest_enterprise.report.words import again, by_hand
 from pytest_enterprise.settings import OPTIONS
 
 _SETTINGS = ("runtime", "direct", "sabotage", "claims", "stack", "images", "url", "start_timeout")
@@ -47,6 +48,11 @@ def replay(directory: Path, tests: Sequence[str], *, times: int) -> int:
 
 def _chosen(report: RunReport, tests: Sequence[str]) -> dict[str, str]:
     """The tests to run with their outcomes in the earlier run, the last one of each."""
+    if by_hand(report):
+        raise EnterpriseError(
+            f"{report.directory} holds no test to replay: its faults were begun by hand. Begin them again with "
+            f"{again(report)}"
+        )
     known = {test.test: outcome(test) for test in report.tests}
     for test in tests:
         if test not in known:

@@ -20,7 +20,7 @@ from pytest_enterprise.engines.resolver import Resolver
 from pytest_enterprise.engines.toxiproxy import Toxiproxy
 from pytest_enterprise.errors import ConfigurationError, EngineFailed, MachineCannot, cannot_write, nearest
 from pytest_enterprise.run import Run
-from pytest_enterprise.runtimes import choose, mounts
+from pytest_enterprise.runtimes import choose, mounts, proctree
 from pytest_enterprise.runtimes.base import Instance, Placement, Runtime
 from pytest_enterprise.runtimes.program import resolve
 from pytest_enterprise.stack import LOAD, Link, Stack, link_name
@@ -402,6 +402,15 @@ class RunningStack:
         """The started instances by name."""
         return self._instances
 
+    async def cpu_seconds(self) -> dict[str, float]:
+        """CPU seconds of each instance so far; of processes in their present life: cheap enough for every second."""
+        roots = {name: pid for name, one in self._instances.items() if (pid := one.main_pid) is not None}
+        found = await asyncio.to_thread(_cpu_below, roots)
+        for name in [name for name in self._instances if name not in roots]:
+            with contextlib.suppress(Exception):  # it may be ending
+                found[name] = await self._instances[name].cpu_seconds()
+        return {name: seconds for name, seconds in found.items() if seconds}
+
     def site(self, name: str) -> Site:
         """Where an instance lives and which addresses it dials."""
         engine = self._engine_of(name)
@@ -713,3 +722,9 @@ class RunningStack:
         for failure in failures:
             if isinstance(failure, BaseException):
                 raise failure
+
+
+def _cpu_below(roots: Mapping[str, int]) -> dict[str, float]:
+    """CPU seconds of each process and all below it, from one look at all processes."""
+    table = proctree.processes()
+    return {name: sum(table[pid].cpu for pid in proctree.descendants(table, [root])) for name, root in roots.items()}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from pytest_enterprise import claims as claims_file
 from pytest_enterprise.errors import ConfigurationError, EnterpriseError, cannot_write
@@ -167,6 +169,7 @@ class Session:
         self.run.events.emit(
             "test.started",
             test=item.nodeid,
+            line=None if item.location[1] is None else item.location[1] + 1,
             suite=next((suite for suite in _SUITES if item.get_closest_marker(suite)), None),
             scenario=scenario is not None,
             claim=scenario.kwargs.get("claim") if scenario else None,
@@ -184,8 +187,27 @@ class Session:
         if item.nodeid not in self._objectives:
             from pytest_enterprise.objectives import Objectives
 
-            self._objectives[item.nodeid] = Objectives(emit=self.run.events.emit, test=item.nodeid, seed=self.run.seed)
+            self._objectives[item.nodeid] = Objectives(
+                emit=self.run.events.emit,
+                test=item.nodeid,
+                seed=self.run.seed,
+                root=item.config.rootpath,
+                again=self._again(item.nodeid),
+            )
         return self._objectives[item.nodeid]
+
+    def _again(self, test: str) -> str:
+        """The command that runs one test again as it ran here."""
+        given = self.settings
+        options = [f"--enterprise-seed={self.run.seed}"]
+        options += [f"--enterprise-runtime={given.runtime}"] if given.runtime != "auto" else []
+        options += [
+            flag
+            for flag, on in (("--enterprise-direct", given.direct), ("--enterprise-sabotage", given.sabotage))
+            if on
+        ]
+        options += [f"--enterprise-url={engine}={url}" for engine, url in given.url.items()]
+        return shlex.join(["pytest", test, *options])
 
     def test_reported(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         """Correct what pytest reports of a phase of a test, and record the outcome after the last phase."""
@@ -287,7 +309,7 @@ class Session:
 
         if self.is_worker:
             return
-        report = load_run(self.run.directory)
+        report = load_run(self.run.directory, records=False)
         reporter.section("enterprise")
         if self._full:
             reporter.write_line(self._full, red=True)
@@ -323,5 +345,16 @@ def make_load(live: LiveStack, test: str) -> Load:
     targets = [link.server for link in live.spec.links if link.client == LOAD]
     if targets:
         live.ensure(*targets)
-    hosts = {live.url(target): f"{LOAD} -> {target}" for target in targets}
-    return Load(live.run, test, default_host=next(iter(hosts), None), root=Path.cwd(), link_of=hosts.get)
+    links = {str(live.address(target)): f"{LOAD} -> {target}" for target in targets}
+
+    def link_of(host: str) -> str | None:
+        return links.get(urlsplit(host).netloc.rpartition("@")[2])  # whatever protocol is spoken over it
+
+    return Load(
+        live.run,
+        test,
+        default_host=live.url(targets[0]) if targets else None,
+        root=Path.cwd(),
+        link_of=link_of,
+        engines_cpu=live.cpu_seconds,
+    )

@@ -48,6 +48,13 @@ OPTIONS = (
     Option("images", (), "ENGINE=IMAGE, as often as needed: the image of an engine under the container runtime"),
     Option("url", (), "ENGINE=URL, as often as needed: an engine that already runs"),
     Option("unable", "skip", "what becomes of a test whose faults this machine cannot play", UNABLE),
+    Option("baselines", ".enterprise-baselines", "the directory of what earlier runs measured", metavar="DIR"),
+    Option(
+        "benchmark_fail",
+        None,
+        "fail when pytest-benchmark's figures are worse than its stored runs by this much, beyond chance: 3% or min:3%",
+        metavar="[FIELD:]PERCENT%",
+    ),
     Option("start_timeout", None, "seconds for an engine to become ready, instead of its own limit", metavar="S"),
 )
 
@@ -65,6 +72,8 @@ class Settings(NamedTuple):
     images: Mapping[str, str] = {}
     url: Mapping[str, str] = {}
     unable: str = "skip"
+    baselines: str = ".enterprise-baselines"
+    benchmark_fail: str | None = None
     start_timeout: float | None = None
 
 

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from pytest_enterprise import Fact
+from pytest_enterprise import Fact, Poisson
 from pytest_enterprise.session import system
 
 JOURNEY = "loadtests/agent_service.py"
@@ -69,10 +69,13 @@ def books(stack):
 
 @pytest.fixture
 def journey(stack, gateway, load):
-    """Starts the journey once every replica serves; the load is what a test uses in a ``with`` statement."""
+    """Starts the journey once every replica serves; the load is what a test uses in a ``with`` statement.
+
+    ``rate`` customers arrive per second, independently of each other and of how long the earlier ones have to wait.
+    """
     gateway.wait_for(len(stack.instances("agent-service")))
 
-    def start(users=100, **options):
-        return load(JOURNEY, users=users, **options)
+    def start(rate=100, **options):
+        return load(JOURNEY, arrivals=Poisson(rate=rate), **options)
 
     return start

@@ -1,5 +1,7 @@
 """For all tests: pytester, which runs pytest on files of its own, and runs that end with the session."""
 
+import os
+import shutil
 import signal
 
 import pytest
@@ -27,3 +29,28 @@ def new_run(tmp_path_factory):
     for run in made:
         run.events.close()
         run.ports.release()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A headless Chromium; skipped where there is none, which CI turns into a failure."""
+    path = shutil.which("chromium")
+    try:
+        from playwright import sync_api
+    except ImportError:
+        path = None
+    if path is None:
+        missing = "needs Debian's chromium and Playwright: apt-get install chromium; pip install playwright"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path,
+            args=[
+                "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+                "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            ],
+        )  # fmt: skip
+        yield browser
+        browser.close()

@@ -59,7 +59,7 @@ def test_the_quick_start_word_for_word(tmp_path):
         assert re.search(r"✓ held +latency-p95-during +during +0\.1\d\d s +≤ 0\.500 s", summary), summary
         page = (tmp_path / "reports" / "latest" / "index.html").read_text()
         assert "latency-p95-during" in page
-        assert '<svg class="ch"' in page
+        assert "<svg class=ch " in page
         run(tmp_path, "pytest_enterprise.cli", "init")
         assert "2 passed" in run(tmp_path, "pytest")
         server.shutdown()

@@ -1,5 +1,7 @@
 """Declaring a stack, in Python and in TOML; and what a running one refuses."""
 
+import time
+
 import pytest
 
 from pytest_enterprise import External, Link, Service, Stack, stack_file
@@ -102,6 +104,19 @@ def test_a_program_for_another_machine_is_told(new_run, tmp_path):
     foreign.chmod(0o755)
     with pytest.raises(EngineFailed, match="aarch64"):
         start(new_run, Service(name="a", command=(str(foreign),), start_timeout=2))
+
+
+def test_cpu_of_each_instance(new_run):
+    """CPU seconds are told for each instance by name, those of its children too, and grow while it works."""
+    work = "import os, subprocess, sys; subprocess.Popen((sys.executable, '-c', 'while True: pass'))"
+    busy = Service(name="busy", command=(FILES[0], "-c", f"{work}; os.execv(sys.argv[1], sys.argv[1:])", *FILES))
+    with LiveStack(new_run(runtime="process"), Stack([busy, Service(name="files", command=FILES)])) as live:
+        deadline = time.monotonic() + 20
+        while (told := live.cpu_seconds()).get("busy", 0) < 0.3 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert set(told) == {"busy", "files"}
+        assert told["busy"] >= 0.3
+        assert 0 < told["files"] < 5
 
 
 def test_instances_come_and_go_with_their_links(new_run):

@@ -51,13 +51,21 @@ def end_fault(id: str = "", configuration: Mapping[str, Any] | None = None) -> i
 
 def begin_load(
     locustfile: str,
-    users: int = 10,
+    users: int | None = None,
     host: str | None = None,
     options: Mapping[str, Any] | None = None,
+    arrivals: float | str | None = None,
     configuration: Mapping[str, Any] | None = None,
 ) -> str:
-    """Begin a load; its id. It ends with the experiment at the latest."""
-    return _handle(configuration).begin_load(locustfile, users, host, options or {})
+    """Begin a load, by ``arrivals`` (50 or "poisson:50") or else by ``users`` (10) in a closed loop; its id.
+
+    It ends with the experiment at the latest.
+    """
+    if arrivals is None and users is None:
+        users = 10
+    return _handle(configuration).begin_load(
+        locustfile, users=users, arrivals=arrivals, host=host, options=options or {}
+    )
 
 
 def end_load(configuration: Mapping[str, Any] | None = None) -> int:

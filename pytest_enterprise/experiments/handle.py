@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_enterprise.errors import EnterpriseError, LoadFailed
@@ -45,9 +45,9 @@ class Handle:
                 fault.end()
         return len(on)
 
-    def begin_load(self, locustfile: str, users: int, host: str | None, options: Mapping[str, Any]) -> str:
+    def begin_load(self, locustfile: str, **settings: Any) -> str:
         with self._noted():
-            self.traffic = self._make_load()(locustfile, users=users, host=host, options=options).begin()
+            self.traffic = self._make_load()(locustfile, **settings).begin()
         return self.traffic.id
 
     def end_load(self) -> int:
@@ -69,7 +69,7 @@ class Handle:
             raise LoadFailed("no load has begun: call begin_load in an action before")
         return self.traffic
 
-    def _requests(self, seconds: float | None) -> list[Request]:
+    def _requests(self, seconds: float | None) -> Sequence[Request]:
         traffic = self._running()
         if not traffic.finished:
             time.sleep(_LATEST)

@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 
 from pytest_enterprise.errors import ConfigurationError, nearest
 
+SCHEMES = ("http", "https", "tcp", "redis", "postgresql", "ws", "wss", "grpc")
+"""How the address of what users speak to may begin."""
+
 
 def installed() -> None:
     """ConfigurationError when Locust is not installed; does not import it."""
@@ -44,7 +47,7 @@ def host(value: str | None) -> str:
         raise ConfigurationError('a load needs a host; give host="http://127.0.0.1:8000"')
     try:
         parts = urlsplit(value)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        good = parts.scheme in SCHEMES and bool(parts.hostname) and parts.port != 0
     except ValueError:
         good = False
     if not good:

@@ -11,18 +11,25 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from pytest_enterprise.errors import ConfigurationError, LoadFailed, cannot_write
-from pytest_enterprise.load import checks, records
+from pytest_enterprise.load import checks, notation
+from pytest_enterprise.load.arrivals import Arrivals
 from pytest_enterprise.load.records import Request
+from pytest_enterprise.load.sampling import Cpu, CpuSampler
 from pytest_enterprise.run import VARIABLE
 
 if TYPE_CHECKING:
+    from pytest_enterprise.load.native.request import HttpRequest
+    from pytest_enterprise.load.native.traffic import NativeTraffic
+    from pytest_enterprise.load.recorded import Recording
     from pytest_enterprise.run import Run
+
+Kind = TypeVar("Kind", bound="Traffic")
 
 _START = 30.0
 """Seconds for Locust to be imported and the locustfile too."""
@@ -32,6 +39,9 @@ _STOP = 10.0
 
 class Traffic:
     """One load: begins with ``with`` or :meth:`begin`, is stopped at the end of the block or by :meth:`end`."""
+
+    program = "pytest_enterprise.load.locust_child"
+    """The module that makes the load, in a process of its own."""
 
     def __init__(self, run: Run, test: str, link: str | None, settings: dict[str, Any]) -> None:
         self.settings = settings
@@ -49,6 +59,12 @@ class Traffic:
         """Exceptions in the locustfile's tasks, with their number; known when the load has ended."""
         self.cpu_seconds = 0.0
         """CPU time the generator took; known when the load has ended."""
+        self.arrivals: dict[str, Any] = {}
+        """Of an open loop: arrivals that were ``due``, ``made``, and made ``late``; the worst ``lag`` in seconds."""
+        self.behind = ""
+        """Why nothing can be judged by an open loop, which has not kept to its arrivals so far; empty when it has."""
+        self.recording: Recording | None = None
+        """Of a replay: what was read, and what was left out; ``recording.summary()`` tells it in lines."""
         self._run = run
         self._test = test
         self._link = link
@@ -60,7 +76,26 @@ class Traffic:
         self._closed = False
         self._listener: threading.Thread | None = None
         self._announced = False
+        self._sampler: CpuSampler | None = None
+        self.engines_cpu: Cpu | None = None
+        """Tells the CPU seconds of each engine, to be sampled while it runs."""
         self.id = ""
+
+    @property
+    def stem(self) -> str:
+        """What the identifiers of such loads begin with."""
+        return Path(self.settings["locustfile"]).stem
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What the event of its start tells of it."""
+        told = {name: self.settings[name] for name in ("locustfile", "users", "arrivals")}
+        return told if self.recording is None else {**told, "replayed": self.recording.document()}
+
+    @property
+    def closed_loop(self) -> bool:
+        """Whether users wait for an answer before they send again; arrivals are sent when they are meant to be."""
+        return not self.settings["arrivals"]
 
     @property
     def path(self) -> Path:
@@ -81,12 +116,12 @@ class Traffic:
         """Start Locust and its users; returns when they are being spawned. Raises LoadFailed, ConfigurationError."""
         if self._process is not None:
             raise LoadFailed(f"load {self.id} has been begun already; make another one with load(...)")
-        self.id, log = _new_id(self._run, re.sub(r"[^\w-]", "-", Path(self.settings["locustfile"]).stem))
+        self.id, log = _new_id(self._run, re.sub(r"[^\w-]", "-", self.stem))
         receive, send = os.pipe()
         with log:
             try:
                 self._process = subprocess.Popen(
-                    (sys.executable, "-m", "pytest_enterprise.load.locust_child", str(send)),
+                    (sys.executable, "-m", self.program, str(send)),
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,
@@ -108,14 +143,16 @@ class Traffic:
             "load.started",
             load=self.id,
             test=self._test,
-            locustfile=self.settings["locustfile"],
-            users=self.settings["users"],
             host=self.settings["host"],
             link=self._link,
             file=f"load/{self.id}",
-            closed_loop=True,
+            closed_loop=self.closed_loop,
+            **self.description,
         )
         self._announced = True
+        told = {"load": self.id, "test": self._test}
+        self._sampler = CpuSampler(self._run.events.emit, told, self._process.pid, self.engines_cpu)
+        self._sampler.begin()
         return self
 
     def end(self) -> None:
@@ -160,17 +197,36 @@ class Traffic:
         checks.number("users", count, whole=True)
         checks.number("rate", rate)
         self._check()
+        if not self.closed_loop:
+            raise LoadFailed(f"load {self.id} is an open loop: its arrivals decide how many users it has")
         if self._reason:
             raise LoadFailed(f"load {self.id} has ended ({self._reason}); its users cannot be changed")
         self._send({"do": "users", "count": count, "rate": rate or count})
 
-    def records(self) -> list[Request]:
-        """Every request recorded so far, in the order in which they ended."""
-        return list(records.read(self.path)) if self.path.with_suffix(".requests").exists() else []
+    def records(self) -> Sequence[Request]:
+        """Every request recorded so far, in the order in which they ended; see :class:`columns.Columns`."""
+        from pytest_enterprise.load.columns import Columns
+
+        return Columns.read(self.path) if self.path.with_suffix(".requests").exists() else []
 
     def operations(self) -> list[dict[str, Any]]:
         """What users noted with ``self.acknowledged(...)``: ``t``, ``key``, ``status`` and what else they gave."""
-        path = self.path.with_suffix(".operations.jsonl")
+        return self._lines(".operations.jsonl")
+
+    def unexpected(self) -> list[dict[str, Any]]:
+        """Of each failed request: ``start``, ``name``, ``error`` and, where there was an answer, its ``status``,
+        ``size``, ``sha256`` (of its first MiB) and ``trace_id``. After 10,000 only the number ``left_out`` is told.
+        """
+        return self._lines(".unexpected.jsonl")
+
+    def slowest(self) -> list[dict[str, Any]]:
+        """Of each success that was among the three slowest of its name when it ended, ``start``, ``name`` and
+        ``trace_id``; at most 10,000, and only of users that send trace ids.
+        """
+        return self._lines(".slowest.jsonl")
+
+    def _lines(self, suffix: str) -> list[dict[str, Any]]:
+        path = self.path.with_suffix(suffix)
         if not path.exists():
             return []
         with path.open(encoding="utf-8") as file:
@@ -209,6 +265,7 @@ class Traffic:
         else:
             self.requests, self.failures = event["requests"], event["failures"]
             self.active_users = event["users"]
+            self._take_arrivals(event.get("arrivals") or {})
             if kind == "finished":
                 self.stopped = event["t"]
                 self.user_errors = event["user_errors"]
@@ -216,6 +273,10 @@ class Traffic:
                 self._reason = event["reason"]
                 if self._reason in ("stopped itself", "terminated"):
                     self._error = f"load {self.id} ended although nobody had asked for it ({self._reason})"
+
+    def _take_arrivals(self, figures: dict[str, Any]) -> None:
+        self.behind = str(figures.pop("behind", ""))
+        self.arrivals = figures
 
     def _check(self) -> None:
         if self._process is None:
@@ -258,6 +319,8 @@ class Traffic:
         if self._closed or self._process is None:
             return
         self._closed = True
+        if self._sampler:
+            self._sampler.end()
         assert self._process.stdin is not None
         try:
             if self._reason or self._error or self._mistake:  # it is leaving by itself
@@ -274,6 +337,8 @@ class Traffic:
         if self._listener:
             self._listener.join(5)
         self.stopped = self.stopped or time.monotonic_ns()
+        if self._announced and self.behind:
+            self._run.events.emit("load.behind", load=self.id, test=self._test, reason=self.behind)
         if self._announced:
             self._run.events.emit(
                 "load.finished",
@@ -285,6 +350,8 @@ class Traffic:
                 reason=self._reason or self._error,
                 cpu_seconds=self.cpu_seconds,
                 user_errors=self.user_errors,
+                arrivals=self.arrivals,
+                behind=self.behind,
             )
 
     def __enter__(self) -> Traffic:
@@ -313,7 +380,7 @@ class Traffic:
 
 
 class Load:
-    """Makes loads for one test. Call it: ``with load("loadtests/my_service.py", users=30) as traffic:``."""
+    """Makes loads for one test. Call it: ``with load("loadtests/my_service.py", arrivals=30) as traffic:``."""
 
     def __init__(
         self,
@@ -324,10 +391,12 @@ class Load:
         *,
         root: Path | None = None,
         link_of: Callable[[str], str | None] | None = None,
+        engines_cpu: Cpu | None = None,
     ) -> None:
         """Locustfiles are looked for below ``root`` (None: the working directory).
 
-        ``link_of`` tells the link that a host's traffic takes, for the events.
+        ``link_of`` tells the link that a host's traffic takes, ``engines_cpu`` the CPU seconds of each engine, for the
+        events.
         """
         self._root = root or Path.cwd()
         self._run = run
@@ -335,12 +404,14 @@ class Load:
         self._locustfile = default_locustfile
         self._host = default_host
         self._link_of = link_of
+        self._engines_cpu = engines_cpu
         self._made: list[Traffic] = []
 
     def __call__(
         self,
         locustfile: str | Path | None = None,
         *,
+        arrivals: Arrivals | float | str | None = None,
         users: int | None = None,
         host: str | None = None,
         spawn_rate: float | None = None,
@@ -351,14 +422,25 @@ class Load:
     ) -> Traffic:
         """A load, checked but not begun.
 
-        ``users`` all at once, or ``spawn_rate`` of them per second; None: as the locustfile's shape says, else 1.
+        ``arrivals`` make it an open loop: a pattern (``Poisson(rate=50)``), a number of evenly spaced arrivals per
+        second, or text (``"poisson:50"``). Each begins one task of the locustfile at its intended moment, by as many
+        users as that takes, ``users`` of them at most (5,000).
+
+        Without, the loop is closed: ``users`` all at once, or ``spawn_rate`` of them per second; None: as the
+        locustfile's shape says, else 1. Each waits for its answer before it sends again.
+
         It ends by itself after ``seconds``. ``options`` are options that the locustfile declares. ``seed`` is drawn
         from the run's when None. Raises ConfigurationError.
         """
         checks.installed()
-        default = self._host() if host is None and callable(self._host) else self._host
-        chosen = checks.host(host if host is not None else default if isinstance(default, str) else None)
+        chosen = self._chosen_host(host)
+        pattern = None if arrivals is None else notation.arrivals(arrivals)
+        if pattern and spawn_rate is not None:
+            raise ConfigurationError(
+                f"spawn_rate={spawn_rate!r} starts the users of a closed loop; with arrivals, leave it out"
+            )
         settings = {
+            "arrivals": pattern and pattern.document(),
             "locustfile": str(checks.locustfile(self._locustfile if locustfile is None else locustfile, self._root)),
             "users": checks.number("users", users, whole=True),
             "spawn_rate": checks.number("spawn_rate", spawn_rate),
@@ -372,8 +454,85 @@ class Load:
             json.dumps(settings["options"])
         except TypeError as error:
             raise ConfigurationError(f"options={options!r} cannot be handed over: {error}; give plain values") from None
-        traffic = Traffic(self._run, self._test, self._link_of(chosen) if self._link_of else None, settings)
-        self._made.append(traffic)
+        return self._make(Traffic, settings)
+
+    def http(
+        self,
+        requests: Sequence[HttpRequest],
+        *,
+        arrivals: Arrivals | float | str,
+        host: str | None = None,
+        seconds: float | None = None,
+        seed: int | None = None,
+        timeout: float = 10.0,
+        connections: int = 5_000,
+        ca: str | Path | None = None,
+    ) -> NativeTraffic:
+        """An open-loop load by the native engine, checked but not begun.
+
+        ``requests`` are drawn by their weights and sent at the moments of ``arrivals``, over as many connections as
+        that takes, up to ``connections``. A request that has no answer ``timeout`` seconds after its intended moment
+        has failed. ``ca`` is a file of the certificates to trust, for https. ``seconds`` and ``seed`` are as for a
+        locustfile. Raises ConfigurationError.
+        """
+        from pytest_enterprise.load.native import traffic
+
+        settings = traffic.settings(
+            requests,
+            arrivals=arrivals,
+            host=self._chosen_host(host),
+            seconds=seconds,
+            seed=self._draw_seed() if seed is None else seed,
+            timeout=timeout,
+            connections=connections,
+            ca=ca,
+        )
+        return self._make(traffic.NativeTraffic, settings)
+
+    def _chosen_host(self, host: str | None) -> str:
+        default = self._host() if host is None and callable(self._host) else self._host
+        return checks.host(host if host is not None else default if isinstance(default, str) else None)
+
+    def _make(self, kind: type[Kind], settings: dict[str, Any]) -> Kind:
+        link = self._link_of(settings["host"]) if self._link_of else None
+        self._made.append(traffic := kind(self._run, self._test, link, settings))
+        traffic.engines_cpu = self._engines_cpu
+        return traffic
+
+    def replay(
+        self,
+        path: str | Path,
+        *,
+        host: str | None = None,
+        speed: float = 1.0,
+        methods: Iterable[str] | None = None,
+        sort: bool = False,
+        origin: str | None = None,
+        secrets: bool = False,
+        users: int | None = None,
+        seconds: float | None = None,
+        seed: int | None = None,
+    ) -> Traffic:
+        """A load of the requests of an access log or a HAR file, at their recorded moments; checked but not begun.
+
+        They go to ``host`` alone, ``speed`` times as fast as they came, over at most ``users`` connections (5,000).
+        ``methods`` other than GET, HEAD and OPTIONS are sent from a log when they are named, without bodies. ``sort``
+        puts a file in order whose times are not. ``origin`` is the host whose requests of a HAR file are meant (None:
+        that of its first). Credentials are sent only with ``secrets``. Raises ConfigurationError.
+        """
+        from pytest_enterprise.load.replayed import LOCUSTFILE, Replay
+
+        pattern = Replay(
+            path=str(self._root / path),
+            speed=speed,
+            methods=methods if methods is None or isinstance(methods, str) else list(methods),
+            sort=sort,
+            origin=origin,
+            secrets=secrets,
+        )
+        recording = pattern.recording
+        traffic = self(LOCUSTFILE, arrivals=pattern, users=users, host=host, seconds=seconds, seed=seed)
+        traffic.recording = recording
         return traffic
 
     def _draw_seed(self) -> int:

@@ -127,6 +127,24 @@ def _options(given: dict[str, Any], locustfile: str, control: Control) -> Any:
     return options
 
 
+def _open(settings: dict[str, Any], options: Any, classes: list[Any], control: Control) -> None:
+    """Make the loop an open one, where arrivals are asked for."""
+    if not settings["arrivals"]:
+        return
+    from pytest_enterprise.load.pace import Paced
+
+    for kind in classes:
+        if not issubclass(kind, Paced):
+            control.fail(
+                f"user class {kind.__name__} of locustfile {settings['locustfile']} does not derive from a "
+                "user class of pytest_enterprise.load (such as users.EnterpriseUser), which arrivals need; derive it, "
+                "or give users= alone"
+            )
+    options.arrivals = dumps(settings["arrivals"])
+    options.arrivals_at_most = settings["users"] or options.arrivals_at_most
+    options.arrivals_seed = settings["seed"]
+
+
 def main() -> None:
     """Run one load as the parent says."""
     control = Control(int(sys.argv[1]))
@@ -143,11 +161,14 @@ def main() -> None:
     _log()
     _allow_many_connections()
     locustfile = settings["locustfile"]
+    random.seed(settings["seed"])  # for what is drawn while the locustfile is imported
     available, shapes = _import(locustfile, control)
     classes = _choose(available, settings["classes"], locustfile, control)
     options = _options(settings["options"], locustfile, control)
-    shape = shapes[0] if shapes and settings["users"] is None else None
-    users = settings["users"] or 1
+    _open(settings, options, classes, control)
+    closed = not settings["arrivals"]
+    shape = shapes[0] if shapes and closed and settings["users"] is None else None
+    users = (closed and settings["users"]) or 1  # an open loop makes them as it needs them
     random.seed(settings["seed"])
     recorder = Recorder(Path(settings["record"]), settings["seed"])
     environment = RecordedEnvironment(
@@ -170,6 +191,8 @@ def main() -> None:
     def stop(why: str) -> None:
         if reason[0] == "stopped itself":
             reason[0] = why
+        if environment.enterprise_dispatcher:  # before Locust takes its time
+            environment.enterprise_dispatcher.end()
         runner.stop()
 
     def obey() -> None:
@@ -184,6 +207,7 @@ def main() -> None:
     waker.start(lambda: gevent.spawn(obey))
     control.wake = waker.send
     gevent.signal_handler(15, stop, "terminated")
+    environment.arrivals_ended = lambda: stop("arrivals")
     events.init.fire(environment=environment, runner=runner, web_ui=None)
     control.emit("ready", classes=[cls.__name__ for cls in classes], locust=locust.__version__)
     if shape is not None:
@@ -197,7 +221,9 @@ def main() -> None:
         gevent.spawn_later(settings["seconds"], stop, "seconds")
 
     def progress() -> dict[str, Any]:
-        return {"requests": recorder.requests, "failures": recorder.failures, "users": runner.user_count}
+        told = {"requests": recorder.requests, "failures": recorder.failures, "users": runner.user_count}
+        dispatcher = environment.enterprise_dispatcher
+        return {**told, "arrivals": dispatcher.figures} if dispatcher else told
 
     try:
         while not ended.wait(TICK):

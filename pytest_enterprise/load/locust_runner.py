@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from collections.abc import Callable
+from time import monotonic_ns, perf_counter
 from types import FrameType
 from typing import Any
 
@@ -13,11 +14,13 @@ from locust.env import Environment
 from locust.runners import LocalRunner
 from locust.user.task import LOCUST_STATE_STOPPING
 
+from pytest_enterprise.load.open_loop import Dispatcher
+from pytest_enterprise.load.protocol import ProtocolUser
 from pytest_enterprise.load.recorder import Recorder
 
 GRACE = 2.0
 """Seconds that users get to end their requests when they are stopped."""
-_SENDERS = (FastHttpSession.request.__code__, HttpSession.request.__code__)
+_SENDERS = tuple(f.__code__ for f in (FastHttpSession.request, HttpSession.request, ProtocolUser.exchange))
 
 
 class RecordedEnvironment(Environment):
@@ -26,11 +29,16 @@ class RecordedEnvironment(Environment):
     def __init__(self, recorder: Recorder, **settings: Any) -> None:
         super().__init__(**settings)
         self.enterprise = recorder
+        self.enterprise_dispatcher: Dispatcher | None = None
+        """The open loop's; None: the loop is closed."""
+        self.arrivals_ended: Callable[[], Any] | None = None
+        """What to do when the pattern of arrivals has an end and was played."""
 
 
 def in_flight(greenlet: Any) -> tuple[str, str, float] | None:
-    """Method, name and seconds so far of the HTTP request that a user waits for, None when it waits for none.
+    """Method, name and seconds so far of the request that a user waits for, None when it waits for none.
 
+    The seconds count from the intended moment where the request has one.
     Read from the suspended stack, so that requests that end pay nothing for those that do not.
     """
     frame: FrameType | None = greenlet.gr_frame
@@ -39,7 +47,9 @@ def in_flight(greenlet: Any) -> tuple[str, str, float] | None:
             local = frame.f_locals
             if "start_perf_counter" in local:
                 name = local.get("name") or local["url"]
-                return local["method"], name, perf_counter() - local["start_perf_counter"]
+                intended = (local.get("context") or {}).get("intended")
+                seconds = perf_counter() - local["start_perf_counter"]
+                return local["method"], name, seconds if intended is None else (monotonic_ns() - intended) / 1e9
         frame = frame.f_back
     return None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import hashlib
 import json
 import re
 from collections import Counter
@@ -9,19 +11,32 @@ from pathlib import Path
 from time import monotonic_ns, time_ns
 from typing import Any
 
-from pytest_enterprise.load.records import RecordWriter
+from pytest_enterprise.load.records import WRONG, RecordWriter, trace_ids
 
 UNFINISHED = "unfinished"
 """The error of a request that was still under way when its user was stopped."""
+
+UNEXPECTED = 10_000
+"""Unexpected answers of which a load keeps digest and trace id; of further ones it keeps the number."""
+SLOWEST = 3
+"""Requests of each name that are always among those whose trace ids are kept, because they were the slowest so far."""
+DIGESTED = 1 << 20
+"""Bytes of an answer's body that its digest covers."""
 
 _STEP = 5_000_000
 """A change of the wall clock, in ns within a quarter of a second, that slewing cannot explain."""
 _NUMBERS = re.compile(r"0x[0-9a-fA-F]+|\d{4,}|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}")
 
 
-def kind_of(failure: Any) -> str:
-    """What Locust's ``exception`` is recorded as: ``HTTP 503``, ``TimeoutError``, the text of a failed check."""
+def kind_of(failure: Any, response: Any = None) -> str:
+    """What Locust's ``exception`` is recorded as: ``HTTP 503``, ``TimeoutError``, the text of a failed check.
+
+    A check that found an answer wrong is told from one that found none, or a refusal, by the status of ``response``.
+    """
     failure = getattr(failure, "original", None) or failure
+    kind = getattr(failure, "kind", None)  # a refusal in a protocol's own words
+    if isinstance(kind, str):
+        return kind
     name = type(failure).__name__
     if name == "LocustBadStatusCode":
         return f"HTTP {failure.code}"
@@ -29,15 +44,19 @@ def kind_of(failure: Any) -> str:
         return f"HTTP {failure.response.status_code}"
     if name in ("CatchResponseError", "ResponseError", "str"):
         # What differs in every answer (identifiers, addresses) would make every failure a kind of its own.
-        return _NUMBERS.sub("...", str(failure))[:120] or "check failed"
+        text = _NUMBERS.sub("...", str(failure))[:120] or "check failed"
+        status = getattr(response, "status_code", 200)
+        good = isinstance(status, int) and 0 < status < 400 and (response is not None or name != "str")
+        return f"{WRONG}{text}" if good and not text.startswith(WRONG) else text
     return name
 
 
 class Recorder:
     """Records requests and operations below ``path`` (without suffix) and counts them; flush it several times a second.
 
-    The start of a request is the moment Locust noted on the wall clock, put onto CLOCK_MONOTONIC. Its latency alone
-    would not do: the event comes at the end of a ``with`` block, not at the end of the request.
+    The start of a request is its intended moment where it has one (the open loop), else the moment Locust noted on the
+    wall clock, put onto CLOCK_MONOTONIC. Its latency alone would not do: the event comes at the end of a ``with``
+    block, not at the end of the request.
     """
 
     def __init__(self, path: Path, seed: int = 0) -> None:
@@ -46,7 +65,17 @@ class Recorder:
         self.user_errors: Counter[str] = Counter()
         self._writer = RecordWriter(path)
         self._operations = path.with_name(path.name + ".operations.jsonl").open("a", encoding="utf-8")
+        self._unexpected: list[str] = []
+        self._unexpected_path = path.with_name(path.name + ".unexpected.jsonl")
+        self._unexpected_count = 0
+        self._slowest: dict[str, list[float]] = {}
+        """The greatest latencies of each name so far, ascending."""
+        self._slow: list[str] = []
+        self._slow_path = path.with_name(path.name + ".slowest.jsonl")
+        self._slow_count = 0
         self._users = 0
+        self._begun = 0
+        self._trace_id = trace_ids(seed)
         self._offset = self._offset_before = time_ns() - monotonic_ns()
         self._stepped = 0
 
@@ -63,25 +92,61 @@ class Recorder:
         response_length: int | None,
         exception: Any = None,
         start_time: float | None = None,
+        context: Any = None,
+        response: Any = None,
         **_: Any,
     ) -> None:
         """The listener for Locust's ``request`` event; it must stay cheap."""
         now = monotonic_ns()
         latency = response_time / 1e3 if response_time else 0.0
         start = now - int(latency * 1e9)
-        if start_time is not None:
+        if context and "intended" in context:
+            start = context["intended"]
+        elif start_time is not None:
             change = time_ns() - now - self._offset
             if change > _STEP or change < -_STEP:
                 self._clock_stepped(now, change)
             noted = int(start_time * 1e9) - (self._offset if start >= self._stepped else self._offset_before)
             if noted < start:
                 start = noted
+        name = f"{request_type} {name}"
         if exception is None:
             error = ""
+            slowest = self._slowest.get(name)
+            if slowest is None or len(slowest) < SLOWEST or latency > slowest[0]:
+                self._note_slow(start, latency, name, response)
         else:
-            error = kind_of(exception)
+            error = kind_of(exception, response)
             self.failures += 1
-        self._writer.add(start, latency, f"{request_type} {name}", error, response_length or 0)
+            self._note(start, name, error, response)
+        self._writer.add(start, latency, name, error, response_length or 0)
+
+    def _note_slow(self, start: int, latency: float, name: str, response: Any) -> None:
+        """Keep the trace id of a success that is slower than nearly all before it: the first few, then ever fewer."""
+        if self._slow_count == UNEXPECTED:
+            return
+        self._slow_count += 1
+        slowest = self._slowest.setdefault(name, [])
+        bisect.insort(slowest, latency)
+        del slowest[:-SLOWEST]
+        if trace := getattr(response, "trace_id", ""):
+            self._slow.append(json.dumps({"start": start, "name": name, "trace_id": trace}) + "\n")
+
+    def _note(self, start: int, name: str, error: str, response: Any) -> None:
+        """Keep what an assertion needs of an unexpected answer: never its text, which may hold secrets."""
+        self._unexpected_count += 1
+        if self._unexpected_count > UNEXPECTED:
+            return
+        line: dict[str, Any] = {"start": start, "name": name, "error": error}
+        if status := getattr(response, "status_code", None) or getattr(response, "status", None):
+            line["status"] = status
+        if trace := getattr(response, "trace_id", ""):
+            line["trace_id"] = trace
+        body = getattr(response, "content", None)
+        if isinstance(body, (bytes, bytearray)):
+            line["size"] = len(body)
+            line["sha256"] = hashlib.sha256(memoryview(body)[:DIGESTED]).hexdigest()
+        self._unexpected.append(json.dumps(line) + "\n")
 
     def _clock_stepped(self, now: int, change: int) -> None:
         self._offset_before = self._offset
@@ -107,10 +172,23 @@ class Recorder:
         self._users += 1
         return self._users
 
+    def next_trace_id(self) -> str:
+        """For each request in the order in which they begin, from 1; see :func:`records.trace_ids`."""
+        self._begun += 1
+        return self._trace_id(self._begun)
+
     def flush(self) -> None:
         """Make everything visible to readers; follow the slewing of the wall clock."""
         self._writer.flush()
         self._operations.flush()
+        if self._unexpected:
+            with self._unexpected_path.open("a", encoding="utf-8") as file:
+                file.writelines(self._unexpected)
+            self._unexpected.clear()
+        if self._slow:
+            with self._slow_path.open("a", encoding="utf-8") as file:
+                file.writelines(self._slow)
+            self._slow.clear()
         now = monotonic_ns()
         change = time_ns() - now - self._offset
         if -_STEP <= change <= _STEP:
@@ -119,5 +197,8 @@ class Recorder:
             self._clock_stepped(now, change)
 
     def close(self) -> None:
+        if self._unexpected_count > UNEXPECTED:
+            self._unexpected.append(json.dumps({"left_out": self._unexpected_count - UNEXPECTED}) + "\n")
+        self.flush()
         self._writer.close()
         self._operations.close()

@@ -8,16 +8,44 @@ is one kind of failure.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 RECORD = struct.Struct("<QIHHI")
+WRONG = "wrong: "
+"""How the kinds of failure begin that say: an answer came, and a check found it wrong."""
 _U32 = 0xFFFFFFFF
 _LAST = 0xFFFF
 _pack = RECORD.pack
+
+
+def trace_ids(seed: int) -> Callable[[int], str]:
+    """The W3C trace ids, 32 hexadecimal digits each, of a load's requests by their number in order of their beginning.
+
+    Numbers count from 1. Derived from the load's seed, so that nothing is kept for each request.
+    """
+    begun = hashlib.blake2b(b"%d/" % seed, digest_size=16, person=b"trace")
+
+    def of(number: int) -> str:
+        digest = begun.copy()
+        digest.update(b"%d" % number)
+        return digest.hexdigest()
+
+    return of
+
+
+def trace_id(seed: int, number: int) -> str:
+    """One of :func:`trace_ids`."""
+    return trace_ids(seed)(number)
+
+
+def traceparent(trace_id: str) -> str:
+    """The W3C header that carries a trace id: its own span is the caller, and it asks to be recorded."""
+    return f"00-{trace_id}-{trace_id[:16]}-01"
 
 
 class Request(NamedTuple):
@@ -104,7 +132,8 @@ class RecordWriter:
         self._index.close()
 
 
-def _read_index(path: Path) -> tuple[dict[int, str], dict[int, str]]:
+def read_index(path: Path) -> tuple[dict[int, str], dict[int, str]]:
+    """What the numbers of names and of outcomes mean, by the index of a load; ``path`` is without suffix."""
     names: dict[int, str] = {}
     errors: dict[int, str] = {0: ""}
     with path.with_name(path.name + ".index.jsonl").open(encoding="utf-8") as index:
@@ -126,7 +155,7 @@ def read(path: Path) -> Iterator[Request]:
     ``path`` is without suffix, as for :class:`RecordWriter`. A load that still runs can be read too: the writer puts a
     name into the index before any record that uses it, so a number that is not known yet is looked up once more.
     """
-    names, errors = _read_index(path)
+    names, errors = read_index(path)
     with path.with_name(path.name + ".requests").open("rb") as file:
         rest = b""
         while block := file.read(RECORD.size * 4096):
@@ -135,7 +164,7 @@ def read(path: Path) -> Iterator[Request]:
             rest = block[whole:]
             for start, latency, name, error, size in RECORD.iter_unpack(block[:whole]):
                 if name not in names or error not in errors:
-                    names, errors = _read_index(path)
+                    names, errors = read_index(path)
                 yield Request(
                     start,
                     latency / 1e6,

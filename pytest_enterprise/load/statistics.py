@@ -1,23 +1,32 @@
-"""Figures from recorded requests: exact percentiles, counts by name and by time. Latencies in seconds."""
+"""Figures from recorded requests: exact percentiles, counts by name and by time. Latencies in seconds.
+
+What counts requests needs NumPy and imports it when it is called: a report of a run without load does without.
+"""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from pytest_enterprise.load.records import Request
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-def percentile(ordered: Sequence[float], percent: float) -> float | None:
+    from pytest_enterprise.load.columns import Columns
+
+
+def percentile(ordered: Sequence[float] | NDArray[Any], percent: float) -> float | None:
     """The smallest value that at least ``percent`` % of ``ordered`` (ascending) do not exceed; None when empty."""
     if not 0 < percent <= 100:
         raise ValueError(f"percent={percent!r}: give a number above 0, up to 100")
-    if not ordered:
+    if not len(ordered):
         return None
     # The rounding keeps 99.9 % of 1,000 at the 999th value, in spite of binary fractions.
-    return ordered[max(math.ceil(round(percent * len(ordered) / 100, 9)), 1) - 1]
+    return float(ordered[max(math.ceil(round(percent * len(ordered) / 100, 9)), 1) - 1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,36 +56,41 @@ class Bucket:
     p99: float | None
 
 
+def _columns(requests: Iterable[Request]) -> Columns:
+    from pytest_enterprise.load.columns import Columns
+
+    return Columns.of(requests)
+
+
 def summarise(requests: Sequence[Request], name: str = "all") -> Summary:
     """One summary; the rate is over the time from the first start to the last end."""
-    latencies = sorted(request.latency for request in requests)
-    span = 0.0
-    if requests:
-        span = (max(request.end for request in requests) - min(request.start for request in requests)) / 1e9
+    columns = _columns(requests)
+    latencies = columns.seconds()
+    span = int(columns.end.max() - columns.start.min()) / 1e9 if len(columns) else 0.0
     return Summary(
         name,
-        len(requests),
-        sum(1 for request in requests if request.error),
-        len(requests) / span if span else 0.0,
+        len(columns),
+        int(columns.failed.sum()),
+        len(columns) / span if span else 0.0,
         percentile(latencies, 50),
         percentile(latencies, 95),
         percentile(latencies, 99),
-        latencies[-1] if latencies else None,
+        percentile(latencies, 100),
     )
 
 
 def by_name(requests: Iterable[Request]) -> list[Summary]:
     """A summary for each name, in order of names."""
-    groups: dict[str, list[Request]] = {}
-    for request in requests:
-        groups.setdefault(request.name, []).append(request)
-    return [summarise(groups[name], name) for name in sorted(groups)]
+    columns = _columns(requests)
+    return [summarise(columns.named(name), name) for name in columns.names()]
 
 
 def errors(requests: Iterable[Request]) -> list[tuple[str, str, int]]:
     """Name, kind of failure and count, the most frequent first."""
-    counts = Counter((request.name, request.error) for request in requests if request.error)
-    return [(name, error, count) for (name, error), count in counts.most_common()]
+    columns = _columns(requests)
+    failed = columns.where(columns.failed)
+    counts = [(name, error, count) for name in failed.names() for error, count in failed.named(name).errors().items()]
+    return sorted(counts, key=lambda entry: -entry[2])
 
 
 def timeline(requests: Iterable[Request], start: int, step: float) -> list[Bucket]:
@@ -86,23 +100,24 @@ def timeline(requests: Iterable[Request], start: int, step: float) -> list[Bucke
     """
     if step <= 0:
         raise ValueError(f"step={step!r}: give seconds above 0")
+    import numpy as np
+
     width = round(step * 1e9)
-    groups: dict[int, list[Request]] = {}
-    for request in requests:
-        if request.start >= start:
-            groups.setdefault((request.start - start) // width, []).append(request)
-    buckets = []
-    for number in range(max(groups, default=-1) + 1):
-        group = groups.get(number, [])
-        latencies = sorted(request.latency for request in group)
-        buckets.append(
-            Bucket(
-                start + number * width,
-                len(group),
-                sum(1 for request in group if request.error),
-                percentile(latencies, 50),
-                percentile(latencies, 95),
-                percentile(latencies, 99),
-            )
+    columns = _columns(requests)
+    later = columns.where(columns.start >= start)
+    if not len(later):
+        return []
+    # By bucket, and by latency within each.
+    numbers = (later.start - start) // width
+    order = np.lexsort((later.took, numbers))
+    latencies, failed = later.took[order] / 1e9, np.concatenate(([0], np.cumsum(later.failed[order])))
+    edges = np.searchsorted(numbers[order], np.arange(int(numbers.max()) + 2)).tolist()
+    return [
+        Bucket(
+            start + number * width,
+            last - first,
+            int(failed[last] - failed[first]),
+            *(percentile(latencies[first:last], percent) for percent in (50, 95, 99)),
         )
-    return buckets
+        for number, (first, last) in enumerate(pairwise(edges))
+    ]

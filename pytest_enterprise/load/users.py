@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import random
-import time
 from functools import cache
 from typing import Any
 
 import gevent.ssl
 from geventhttpclient.url import URL
-from locust import FastHttpUser, events
-from locust.user.task import LOCUST_STATE_STOPPING
+from locust import FastHttpUser
 
+from pytest_enterprise.load.pace import Paced
 from pytest_enterprise.load.recorder import Recorder
-
-
-def _options(parser: Any) -> None:
-    parser.add_argument(
-        "--rate", type=float, default=None, help="task runs per second of each EnterpriseUser, instead of its own"
-    )
-
-
-events.init_command_line_parser.add_listener(_options)  # type: ignore[no-untyped-call]
+from pytest_enterprise.load.records import traceparent
 
 
 @cache
@@ -30,16 +20,28 @@ def _trusting_context() -> gevent.ssl.SSLContext:
     return gevent.ssl.create_default_context()
 
 
-class EnterpriseUser(FastHttpUser):
-    """A FastHttpUser with short time-outs, verified TLS, no hidden retries and a fixed pace.
+def _trace(session: Any, recorder: Recorder) -> None:
+    """Give each request of a FastHttpSession a trace id, and its answer too, where the recorder finds it."""
+    send = session._send_request_safe_mode  # noqa: SLF001  the only place that sees the headers of all its methods
 
-    Each user runs ``rate`` tasks per second (less if they take longer), with a phase of its own, so that users spawned
-    at once do not send in bursts. Override ``wait_time`` for anything else.
-    """
+    def traced(method: str, url: str, **given: Any) -> Any:
+        headers = given["headers"]
+        if "traceparent" in headers:  # the user's own
+            trace_id = headers["traceparent"][3:35]
+        else:
+            trace_id = recorder.next_trace_id()
+            headers["traceparent"] = traceparent(trace_id)
+        answer = send(method, url, **given)
+        answer.trace_id = trace_id
+        return answer
+
+    session._send_request_safe_mode = traced  # noqa: SLF001
+
+
+class EnterpriseUser(Paced, FastHttpUser):
+    """A FastHttpUser with short time-outs, verified TLS, no hidden retries, and the pace of :class:`Paced`."""
 
     abstract = True
-    rate: float = 1.0
-    """Task runs per second of each user; ``--rate`` or ``options={"rate": ...}`` override it."""
     connection_timeout = 3.0
     network_timeout = 10.0
     max_retries = 0
@@ -49,43 +51,8 @@ class EnterpriseUser(FastHttpUser):
         if not self.insecure and self.ssl_context_factory is None:
             type(self).ssl_context_factory = staticmethod(_trusting_context)
         super().__init__(environment)
-        self.recorder: Recorder | None = getattr(environment, "enterprise", None)
-        self.random = random.Random(
-            None if self.recorder is None else f"{self.recorder.seed}/{self.recorder.next_user()}"
-        )
-        """The user's own source of chance: seeded by the run under the ``load`` fixture."""
         # geventhttpclient repeats a GET on a new connection up to size + 1 times when the server closes the old one,
         # and reports the last try alone. A user here sees, and records, what happened.
         self.client.client.clientpool.get_client(URL(self.client.base_url or ""))._connection_pool.size = -1  # noqa: SLF001
-        self._period = 1 / (self.option("rate") or self.rate)
-        self._due = 0.0
-
-    def option(self, name: str, default: Any = None) -> Any:
-        """An option of the locustfile, from the command line or from ``options`` of the ``load`` fixture."""
-        return getattr(self.environment.parsed_options, name, default)
-
-    @property
-    def stopping(self) -> bool:
-        """True once this user was asked to end: begin nothing new."""
-        return self._state == LOCUST_STATE_STOPPING
-
-    def on_start(self) -> None:
-        """Wait for the user's own phase; call it first (``super().on_start()``) when you override it."""
-        self._due = time.perf_counter() - self.random.random() * self._period
-        self.wait()  # type: ignore[no-untyped-call]
-
-    def wait_time(self) -> float:
-        """Until a period after the last task was due; not at all when that is past, and then nothing is caught up."""
-        now = time.perf_counter()
-        self._due = max(self._due + self._period, now)
-        return self._due - now
-
-    def acknowledged(self, key: str, *, status: str = "ok", **facts: Any) -> None:
-        """Note what is known of the operation ``key``: ``ok`` (the server said it is done), ``fail`` (it said no) or
-        ``unknown`` (no answer).
-
-        Tests read them with ``traffic.operations()`` and compare with what the system kept. Does nothing under plain
-        Locust.
-        """
         if self.recorder is not None:
-            self.recorder.operation(key, status, facts)
+            _trace(self.client, self.recorder)

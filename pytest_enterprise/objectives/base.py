@@ -11,7 +11,9 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from pytest_enterprise.errors import ConfigurationError, nearest
 from pytest_enterprise.load.records import Request
+from pytest_enterprise.objectives import intervals
 from pytest_enterprise.objectives.phases import PHASES, Observed, Phase, Window
+from pytest_enterprise.objectives.text import quantity
 
 Comparison = Literal["<=", ">="]
 Outcome = Literal["held", "broken", "not judged"]
@@ -50,12 +52,22 @@ class Verdict(NamedTuple):
     """Between which the value lies at 95 % confidence; the upper end may be infinite."""
     worst: tuple[Request, ...] = ()
     """The requests that spoke most against it, where it did not hold."""
+    traces: tuple[str, ...] = ()
+    """The trace ids of those, as many as there are; empty where the load kept none."""
+    detectable: float | None = None
+    """The least change for the worse, in ``unit``, that would have been told from chance: with a probability of 80 %,
+    at 95 % confidence. None where that means nothing, or where no change would have shown."""
+    moment: int | None = None
+    """CLOCK_MONOTONIC in ns at which what is measured happened, for charts; None where it has no moment."""
 
     def event(self, test: str) -> dict[str, Any]:
         """The fields of the event ``objective.judged``."""
         fields = self._asdict()
         fields["interval"] = self.interval and [x if math.isfinite(x) else None for x in self.interval]
-        fields["worst"] = [request._asdict() for request in self.worst]
+        traces = fields.pop("traces") or [""] * len(self.worst)
+        fields["worst"] = [
+            {**request._asdict(), "trace": trace} for request, trace in zip(self.worst, traces, strict=True)
+        ]
         return {"test": test, **fields}
 
 
@@ -65,6 +77,8 @@ class Objective(ABC):
 
     measured: ClassVar[bool] = True
     """Judged by requests, so that it needs a load."""
+    by_notes: ClassVar[bool] = False
+    """Judged by what users noted, which is read only where that is so."""
 
     name: str = ""
     """A stable word for it (``availability-during``), which ``sabotage`` refers to; made from the rest if empty."""
@@ -112,6 +126,8 @@ class Objective(ABC):
         *,
         interval: tuple[float, float] | None = None,
         worst: Sequence[Request] = (),
+        detectable: float | None = None,
+        moment: int | None = None,
     ) -> Verdict:
         """A verdict of this objective; the worst requests are kept only where it did not hold."""
         return Verdict(
@@ -124,18 +140,19 @@ class Objective(ABC):
             unit=self.bound.unit,
             outcome=outcome,
             samples=samples,
-            detail=detail,
+            detail=detail if detectable is None else f"{detail}; {told(detectable, self.bound.unit)}",
             interval=interval,
             worst=() if outcome == "held" else tuple(worst[:WORST]),
+            detectable=detectable,
+            moment=moment,
         )
 
     def nothing(self, observed: Observed, window: Window | None) -> Verdict:
         """Not judged, because there is no request in the phase; says which of the possible reasons it was."""
-        if not observed.requests:
+        if not len(observed.requests):
             why = "the load made no request at all: see its log, its host and its number of users"
-        elif self.endpoint is not None and not observed.endpoint(self.endpoint):
-            names = {r.name for r in observed.requests}
-            why = f"no request is named {self.endpoint!r}. {nearest(self.endpoint, names)}"
+        elif self.endpoint is not None and not len(observed.endpoint(self.endpoint)):
+            why = f"no request is named {self.endpoint!r}. {nearest(self.endpoint, observed.columns.names())}"
         elif window and self.phase == "after" and window.ended_ns is None:
             why = f"{window.label} never ended, so there is no after: end it while the load runs"
         elif window:
@@ -150,12 +167,25 @@ class Objective(ABC):
         return self.verdict(window, "not judged", None, 0, why)
 
 
-def too_few(samples: int, required: int, what: str) -> str:
-    """Why a verdict was withheld, and the way out."""
+def too_few(samples: int, required: int, what: str, shown: str = "") -> str:
+    """Why a verdict was withheld, and the way out; ``shown`` says what so few could show at best."""
+    longer = math.ceil(required / max(samples, 1) * 10) / 10
     return (
-        f"{samples:,} {what}, {required:,} needed to judge this limit: let the phase last about "
-        f"{math.ceil(required / max(samples, 1) * 10) / 10:g} times as long, or use more users"
+        f"{samples:,} {what}{f' {shown};' if shown else ','} {required:,} needed to judge this limit: let the phase "
+        f"last about {longer:g} times as long, or use more users"
     )
+
+
+def would_show(total: int, what: str) -> str:
+    """What share of so many could hardly (5 %) have been bad without one of them being seen, in words."""
+    return f"had {quantity(min(1.0, intervals.PER_ALLOWED / total), 'share')} or more {what}, it would have shown"
+
+
+def told(change: float, unit: str) -> str:
+    """The minimum detectable change in words."""
+    amount = quantity(change, unit)
+    # Of a share "1 %" could be taken for a part of the share itself.
+    return f"minimum detectable change {amount.replace('%', 'percentage points') if unit == 'share' else amount}"
 
 
 def check_number(objective: str, setting: str, value: Any, low: float, high: float) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from pytest_enterprise.load.records import Request
 from pytest_enterprise.objectives.base import Objective, Verdict
@@ -16,15 +17,17 @@ def judge(
     *,
     span: tuple[int, int] | None = None,
     around: Sequence[Window] = (),
+    operations: Sequence[Mapping[str, Any]] = (),
 ) -> list[Verdict]:
     """The verdicts of ``objectives``: one for each fault in ``windows``, or one for what concerns the whole load.
 
     ``span`` is when the load began and ended (CLOCK_MONOTONIC, ns); without it, the first request's start and the last
     one's end. ``around`` are further faults that were on, which end what comes before and after those in ``windows``.
+    ``operations`` are what users noted.
     """
     chosen = sorted(windows, key=lambda window: window.began_ns)
     every = [*chosen, *(window for window in around if window not in chosen)]
-    observed = Observed(requests, every, span)
+    observed = Observed(requests, every, span, operations)
     verdicts = []
     for objective in objectives:
         if objective.phase == "whole":

@@ -38,12 +38,20 @@ def _verdict(verdict: Verdict, windows: Sequence[Window], began_ns: int | None) 
     window = next((w for w in windows if w.fault_id == verdict.fault), None)
     lines = [f"{verdict.objective}: {headline(verdict)}", f"  {verdict.detail}" if verdict.detail else ""]
     if window:
-        lines.append(f"  {verdict.phase} {window.label} ({window.fault_id}){_when(window, began_ns)}")
+        told = f"{window.fault_id}: {window.settings}" if window.settings else window.fault_id
+        lines.append(f"  {verdict.phase} {window.label} ({told}){_when(window, began_ns)}")
     elif verdict.worst:
         lines.append(f"  {verdict.phase} load")
     if verdict.worst:
         lines.append("  worst requests:")
-        lines += [f"    {_request(request, windows, began_ns)}" for request in verdict.worst]
+        traces = verdict.traces or [""] * len(verdict.worst)
+        rows = [
+            [*_request(r, windows, began_ns), t and f"trace {t}"] for r, t in zip(verdict.worst, traces, strict=True)
+        ]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width)
+            lines.append(f"    {'  '.join(cells).rstrip()}")
     return [line for line in lines if line]
 
 
@@ -65,10 +73,9 @@ def _when(window: Window, began_ns: int | None) -> str:
     return f", from {(window.began_ns - began_ns) / 1e9:.3f} s {ended} of the load"
 
 
-def _request(request: Request, windows: Sequence[Window], began_ns: int | None) -> str:
-    at = f"at {(request.start - began_ns) / 1e9:.3f} s  " if began_ns is not None else ""
-    parts = (request.name, f"{request.latency:.3f} s", request.error or "ok", doing(request.start, windows))
-    return at + "  ".join(part for part in parts if part)
+def _request(request: Request, windows: Sequence[Window], began_ns: int | None) -> list[str]:
+    at = "" if began_ns is None else f"at {(request.start - began_ns) / 1e9:.3f} s"
+    return [at, request.name, f"{request.latency:.3f} s", request.error or "ok", doing(request.start, windows)]
 
 
 def doing(at: int, windows: Sequence[Window]) -> str:

@@ -11,17 +11,21 @@ before, after
 
 With several faults, before reaches back to the end of the last earlier one and after ahead to the start of the next;
 faults that overlap are one disturbance, before and after which both lie. The tail of a request that felt another fault
-is not in either.
+is not in either. What users noted has a moment, not a length: it belongs to the phase in which that moment lies.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, get_args
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from pytest_enterprise.load.records import Request
+
+if TYPE_CHECKING:
+    from pytest_enterprise.load.columns import Columns
 
 Phase = Literal["before", "during", "after", "whole"]
 PHASES: tuple[str, ...] = get_args(Phase)
@@ -36,6 +40,8 @@ class Window(NamedTuple):
     began_ns: int
     ended_ns: int | None
     """None: it was never ended, or still is on."""
+    settings: str = ""
+    """What it does, in words: ``seconds 0.3``."""
 
     @property
     def label(self) -> str:
@@ -45,7 +51,7 @@ class Window(NamedTuple):
 class Slice(NamedTuple):
     """The requests of a phase and the time that it took, clipped to the load's."""
 
-    requests: Sequence[Request]
+    requests: Columns
     began_ns: int
     ended_ns: int
 
@@ -62,11 +68,13 @@ class Observed:
     windows: Sequence[Window] = ()
     span: tuple[int, int] | None = None
     """When the load began and ended in ns; None: from the first request's start to the last one's end."""
+    operations: Sequence[Mapping[str, Any]] = ()
+    """What users noted: ``t`` (CLOCK_MONOTONIC, ns), ``key``, ``status`` and more; see ``traffic.operations()``."""
     _disturbed: list[tuple[float, float]] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
-        if self.span is None and self.requests:
-            span = min(r.start for r in self.requests), max(r.end for r in self.requests)
+        if self.span is None and len(self.requests):
+            span = int(self.columns.start.min()), int(self.columns.end.max())
             object.__setattr__(self, "span", span)
         for began, ended in sorted((w.began_ns, _end(w)) for w in self.windows):
             if self._disturbed and began <= self._disturbed[-1][1]:
@@ -74,9 +82,16 @@ class Observed:
             else:
                 self._disturbed.append((began, ended))
 
-    def endpoint(self, name: str | None) -> Sequence[Request]:
+    @cached_property
+    def columns(self) -> Columns:
+        """The requests in columns; only what is judged by requests needs NumPy."""
+        from pytest_enterprise.load.columns import Columns
+
+        return Columns.of(self.requests)
+
+    def endpoint(self, name: str | None) -> Columns:
         """The requests of one endpoint, or all."""
-        return self.requests if name is None else [r for r in self.requests if r.name == name]
+        return self.columns.named(name)
 
     def phase(self, phase: str, window: Window | None, endpoint: str | None = None) -> Slice:
         """The requests of a phase; ``window`` is None for the whole."""
@@ -84,14 +99,24 @@ class Observed:
         first, last = self.span or (0, 0)
         if phase == "whole" or window is None:
             return Slice(requests, first, last)
+        began, ended = self._time(phase, window)
         if phase == "during":
-            began, ended = float(window.began_ns), _end(window)
-            chosen = [r for r in requests if r.start < ended and r.end >= began]
+            chosen = requests.where((requests.start < ended) & (requests.end >= began))
         else:
-            began, ended = self._quiet(phase, window)
-            chosen = [r for r in requests if began <= r.start and r.end < ended]
+            chosen = requests.where((requests.start >= began) & (requests.end < ended))
         began, ended = max(began, first), min(ended, last)
         return Slice(chosen, int(min(began, last)), int(max(ended, min(began, last))))
+
+    def noted(self, phase: str, window: Window | None) -> list[Mapping[str, Any]]:
+        """What users noted in a phase; ``window`` is None for the whole."""
+        if phase == "whole" or window is None:
+            return list(self.operations)
+        began, ended = self._time(phase, window)
+        return [entry for entry in self.operations if began <= entry["t"] < ended]
+
+    def _time(self, phase: str, window: Window) -> tuple[float, float]:
+        """From when to when a phase lasts, whenever the load ran."""
+        return (window.began_ns, _end(window)) if phase == "during" else self._quiet(phase, window)
 
     def horizon(self, window: Window) -> int:
         """Until when what follows can be put down to ``window``: the next fault's start, or the load's end."""

@@ -1,91 +1,20 @@
-"""How long until users are served again.
-
-The moment of recovery is found from single requests, not from buckets of time:
-
-- A request is *good* when it succeeded (within ``latency``, if that is given). A good one counts at its end, when the
-  user had the answer; a bad one at its start, when a user was not served, however long it hung after that. Good ones
-  that started before the moment counted from are left out: they tell of the time before. Bad ones that were under way
-  then count at that moment.
-- At a request, service *holds* when at least the share ``availability`` is good among those of the next ``sustained``
-  seconds, or of the next ``1 / (1 - availability)`` requests where that takes longer (of fewer requests no such share
-  can be told), and when the next one comes within ``sustained`` seconds: silence is not service.
-- Recovered is the first good request from which on service holds at every request, until the next fault begins or the
-  load ends. Requests too close to that end to have their full stretch are part of those before them.
-
-The resolution is the time between that request and the last that came before it, given in the verdict: the true moment
-lies between. Failures that ``availability`` allows may come after it.
-"""
+"""How long until users are served again; :mod:`pytest_enterprise.objectives.moments` says from when on they are."""
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from pytest_enterprise.errors import ConfigurationError
 from pytest_enterprise.load.records import Request
 from pytest_enterprise.objectives import intervals
-from pytest_enterprise.objectives.base import Bound, Objective, Verdict, check_number, too_few
+from pytest_enterprise.objectives.base import WORST, Bound, Objective, Verdict, check_number, too_few
+from pytest_enterprise.objectives.moments import Found, Moments, find, moments, stretch
 from pytest_enterprise.objectives.phases import Observed, Phase, Window
 
-
-class Moment(NamedTuple):
-    """A good or bad request at the moment it counts at."""
-
-    at: int
-    """ns."""
-    good: bool
-    request: Request
-
-
-class Found(NamedTuple):
-    """Where service held again."""
-
-    recovered: int | None
-    """Index of the moment from which it holds; None: it did not hold at the end."""
-    missed: int | None
-    """Index of the last moment at which it did not hold; None: it always held."""
-
-
-def moments(requests: Iterable[Request], since: int, until: int, latency: float | None) -> list[Moment]:
-    """The good and bad requests from ``since`` to ``until`` (ns) in the order in which they count."""
-    found = []
-    for request in requests:
-        good = not request.error and (latency is None or request.latency <= latency)
-        if good and since <= request.start and request.end <= until:
-            found.append(Moment(request.end, True, request))
-        elif not good and since <= request.end and max(request.start, since) <= until:
-            found.append(Moment(max(request.start, since), False, request))
-    found.sort(key=lambda moment: (moment.at, moment.good))
-    return found
-
-
-def find(found: Sequence[Moment], until: int, availability: float, sustained: int) -> Found:
-    """The first moment from which service holds; ``until`` and ``sustained`` in ns."""
-    at = [moment.at for moment in found]
-    goods = [0, *accumulate(moment.good for moment in found)]
-    stretch = _stretch(availability)
-    judged = sum(1 for i, t in enumerate(at) if t + sustained <= until and i + stretch <= len(at))
-    missed = None
-    for i in range(len(at) - 1, -1, -1):
-        following = at[i + 1] if i + 1 < len(at) else until
-        missed = i if following - at[i] > sustained else None
-        if missed is None and i < judged:
-            # The last full stretch takes what is left.
-            stop = max(bisect_left(at, at[i] + sustained), i + stretch) if i + 1 < judged else len(at)
-            missed = i if goods[stop] - goods[i] < availability * (stop - i) else None
-        if missed is not None:
-            break
-    first = 0 if missed is None else missed + 1
-    return Found(next((i for i in range(first, judged) if found[i].good), None), missed)
-
-
-def _stretch(availability: float) -> int:
-    """The least number of requests of which the share can be told."""
-    return intervals.needed(availability) // intervals.PER_ALLOWED
+if TYPE_CHECKING:
+    from pytest_enterprise.load.columns import Columns
 
 
 LEAST = 5
@@ -96,7 +25,7 @@ LEAST = 5
 class Recovery(Objective):
     """Service holds again, and goes on holding, within so many seconds of the fault's start or end.
 
-    See :mod:`pytest_enterprise.objectives.recovery` for what that means exactly. Not judged when the load ended, or the
+    See :mod:`pytest_enterprise.objectives.moments` for what that means exactly. Not judged when the load ended, or the
     next fault began, before ``within`` seconds had passed without recovery, or with fewer than
     ``3 / (1 - availability)`` requests from the moment of recovery on (300 for 99 %).
     """
@@ -142,31 +71,32 @@ class Recovery(Objective):
         until = observed.horizon(window)
         requests = observed.endpoint(self.endpoint)
         found = moments(_before_next(requests, observed, until), since, until, self.latency)
-        if not found:
+        if not len(found.at):
             return self._no_data(observed, window, since, until)
         if thin := self._thin(requests, observed, window):
-            return self.verdict(window, "not judged", None, len(found), thin)
+            return self.verdict(window, "not judged", None, len(found.at), thin)
         where = find(found, until, self.availability, round(self.sustained * 1e9))
         if where.recovered is None:
             return self._not_recovered(window, found, where, since, until)
-        value = (found[where.recovered].at - since) / 1e9
-        before = (found[where.recovered - 1].at - since) / 1e9 if where.recovered else 0.0
-        bad = sum(1 for m in found if not m.good)
+        moment = int(found.at[where.recovered])
+        value = (moment - since) / 1e9
+        before = (int(found.at[where.recovered - 1]) - since) / 1e9 if where.recovered else 0.0
+        bad = int((~found.good).sum())
         detail = f"served again {value:.3f} s after the fault's {self._origin}, not yet at {before:.3f} s"
         detail += f"; {bad:,} requests not served" if bad else "; no request failed or was late"
-        after = len(found) - where.recovered
+        after = len(found.at) - where.recovered
         interval = (before, value)
         if value > self.within:
-            worst = _worst(found[: where.recovered + 1])
-            return self.verdict(window, "broken", value, after, detail, interval=interval, worst=worst)
+            worst = _worst(found, where.recovered + 1)
+            return self.verdict(window, "broken", value, after, detail, interval=interval, worst=worst, moment=moment)
         required = intervals.needed(self.availability)
         if after < required:
             detail = f"{too_few(after, required, 'requests after recovery')}; {detail}"
-            return self.verdict(window, "not judged", value, after, detail, interval=interval)
-        return self.verdict(window, "held", value, after, detail, interval=interval)
+            return self.verdict(window, "not judged", value, after, detail, interval=interval, moment=moment)
+        return self.verdict(window, "held", value, after, detail, interval=interval, moment=moment)
 
     def _no_data(self, observed: Observed, window: Window, since: int, until: int) -> Verdict:
-        if not observed.endpoint(self.endpoint):
+        if not len(observed.endpoint(self.endpoint)):
             return self.nothing(observed, window)
         why = (
             f"no request in the {max(until - since, 0) / 1e9:.1f} s from the {self._origin} of {window.label} to the "
@@ -174,10 +104,10 @@ class Recovery(Objective):
         )
         return self.verdict(window, "not judged", None, 0, why)
 
-    def _thin(self, requests: Sequence[Request], observed: Observed, window: Window) -> str:
+    def _thin(self, requests: Columns, observed: Observed, window: Window) -> str:
         """Why the load is too thin for silence to mean anything; empty if it is not."""
         first, last = observed.span or (0, 0)
-        earlier = sum(1 for r in requests if r.start < window.began_ns)
+        earlier = int((requests.start < window.began_ns).sum())
         count, seconds = earlier, (window.began_ns - first) / 1e9
         if seconds < self.sustained:
             count, seconds = len(requests), (last - first) / 1e9
@@ -188,32 +118,33 @@ class Recovery(Objective):
             f"sustained={math.ceil(LEAST * seconds / max(count, 1) * 10) / 10:g} s"
         )
 
-    def _not_recovered(self, window: Window, found: Sequence[Moment], where: Found, since: int, until: int) -> Verdict:
+    def _not_recovered(self, window: Window, found: Moments, where: Found, since: int, until: int) -> Verdict:
+        count = len(found.at)
         following = 0 if where.missed is None else where.missed + 1
-        not_before = ((found[following].at if following < len(found) else until) - since) / 1e9
+        not_before = ((int(found.at[following]) if following < count else until) - since) / 1e9
         seconds = (until - since) / 1e9
         if not_before > self.within:
             detail = f"not served again in the {seconds:.1f} s after the fault's {self._origin}"
             detail += f", certainly not for {not_before:.3f} s"
-            if any(m.good for m in found[:following]):
+            if found.good[:following].any():
                 detail += ", or not for good"
-            return self.verdict(window, "broken", None, len(found), detail, worst=_worst(found))
+            return self.verdict(window, "broken", None, count, detail, worst=_worst(found, count))
         detail = (
-            f"only {len(found):,} requests in {seconds:.1f} s after the fault's {self._origin}, before the load "
-            f"ended or the next fault began; {self.sustained:g} s with {_stretch(self.availability):,} "
+            f"only {count:,} requests in {seconds:.1f} s after the fault's {self._origin}, before the load "
+            f"ended or the next fault began; {self.sustained:g} s with {stretch(self.availability):,} "
             "requests are needed after recovery: let the load run on, or use more users"
         )
-        return self.verdict(window, "not judged", None, len(found), detail, worst=_worst(found))
+        return self.verdict(window, "not judged", None, count, detail, worst=_worst(found, count))
 
 
-def _before_next(requests: Sequence[Request], observed: Observed, until: int) -> Iterable[Request]:
+def _before_next(requests: Columns, observed: Observed, until: int) -> Columns:
     """Without those that felt the next fault: they fail by that one."""
     if observed.span and until < observed.span[1]:
-        return (r for r in requests if r.end < until)
+        return requests.where(requests.end < until)
     return requests
 
 
-def _worst(found: Sequence[Moment]) -> list[Request]:
-    """Those not served, the last first; where all were served, the slowest."""
-    bad = [m.request for m in reversed(found) if not m.good]
-    return bad or sorted((m.request for m in found), key=lambda r: -r.latency)
+def _worst(found: Moments, count: int) -> list[Request]:
+    """Of the first ``count``: those not served, the last first; where all were served, the slowest."""
+    bad = (~found.good[:count]).nonzero()[0][-WORST:][::-1].tolist()
+    return [found.requests[number] for number in bad] or found.requests[:count].slowest(WORST)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_enterprise.errors import ConfigurationError
-from pytest_enterprise.objectives.base import Bound, Objective, Outcome, Verdict, check_number
+from pytest_enterprise.objectives.base import WORST, Bound, Objective, Outcome, Verdict, check_number, would_show
 from pytest_enterprise.objectives.phases import Observed, Window
 from pytest_enterprise.objectives.text import errors, quantity
 
@@ -45,26 +45,31 @@ class Refusals(Objective):
 
     def judge(self, observed: Observed, window: Window | None) -> Verdict:
         requests = observed.phase(self.phase, window, self.endpoint).requests
-        if not requests:
+        if not len(requests):
             return self.nothing(observed, window)
-        refused = [r for r in requests if r.error]
-        dishonest = [r for r in refused if r.error not in self.allowed]
-        hung = [r for r in requests if r.latency > self.within]
-        value = max(r.latency for r in requests)
+        refused = requests.where(requests.failed)
+        dishonest = refused.where(~refused.of_kind(self.allowed))
+        limit = round(self.within * 1e9)
+        hung = requests.where(requests.took > limit)
+        value = int(requests.took.max()) / 1e9
         detail = f"{len(refused):,} of {len(requests):,} requests refused"
-        if refused:
-            detail += f" ({errors(refused)}), the slowest after {quantity(max(r.latency for r in refused), 's')}"
+        if len(refused):
+            slowest = quantity(int(refused.took.max()) / 1e9, "s")
+            detail += f" ({errors(refused)}), the slowest after {slowest}"
         outcome: Outcome = "held"
-        if dishonest:
+        if len(dishonest):
             detail += f"; {len(dishonest):,} failed otherwise than by {' or '.join(self.allowed)}: {errors(dishonest)}"
-        if hung:
+        if len(hung):
             detail += f"; {len(hung):,} took longer than {quantity(self.within, 's')}"
-        if dishonest or hung:
+        if len(dishonest) or len(hung):
             outcome = "broken"
         elif len(refused) < self.at_least:
             outcome = "not judged"
             detail = (
                 f"{detail}, {self.at_least:,} needed to judge refusals: let the fault last longer or drop the objective"
             )
-        worst = sorted({*dishonest, *hung}, key=lambda r: (r not in dishonest, -r.latency))
+        else:
+            detail += f"; {would_show(len(requests), 'hung or failed otherwise')}"
+        worst = dishonest.slowest(WORST)
+        worst += [request for request in hung.slowest(2 * WORST) if request not in worst]
         return self.verdict(window, outcome, value, len(refused), detail, worst=worst)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from pytest_enterprise.load.records import Request
+if TYPE_CHECKING:
+    from pytest_enterprise.load.columns import Columns
 
 
 def quantity(value: float | None, unit: str) -> str:
-    """A value with its unit: ``99.5 %``, ``0.812 s``, ``51.3 requests/s``, ``3 tasks``; ``unknown`` for None."""
+    """A value with its unit: ``99.5 %``, ``0.812 s``, ``0.25 ms``, ``51.3 requests/s``; ``unknown`` for None."""
     if value is None:
         return "unknown"
     if not math.isfinite(value):
@@ -18,7 +18,7 @@ def quantity(value: float | None, unit: str) -> str:
     if unit == "share":
         return f"{_percent(value)} %"
     if unit == "s":
-        return f"{value:.3f} s"
+        return f"{value:.3f} s" if value == 0 or abs(value) >= 0.001 else f"{value * 1e3:.3g} ms"
     number = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
     return f"{number} {unit}".rstrip()
 
@@ -31,9 +31,9 @@ def between(interval: tuple[float, float], unit: str) -> str:
     return f"{quantity(low, unit)} to {quantity(high, unit)}"
 
 
-def errors(requests: Iterable[Request], most: int = 4) -> str:
+def errors(requests: Columns, most: int = 4) -> str:
     """What failed how often, the commonest first: ``40 × HTTP 503, 7 × ReadTimeout``; empty for no failure."""
-    counts = Counter(r.error for r in requests if r.error)
+    counts = requests.errors()
     told = [f"{count:,} × {error}" for error, count in counts.most_common(most)]
     if len(counts) > most:
         told.append(f"{len(counts) - most} other kinds")

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from pytest_enterprise.objectives import intervals
-from pytest_enterprise.objectives.base import Bound, Objective, Outcome, Verdict, check_number
+from pytest_enterprise.objectives.base import WORST, Bound, Objective, Outcome, Verdict, check_number
 from pytest_enterprise.objectives.phases import Observed, Phase, Window
 from pytest_enterprise.objectives.text import between
 
@@ -39,11 +39,11 @@ class Throughput(Objective):
 
     def judge(self, observed: Observed, window: Window | None) -> Verdict:
         part = observed.phase(self.phase, window, self.endpoint)
-        if not observed.endpoint(self.endpoint) or part.seconds == 0:
+        every = observed.endpoint(self.endpoint)
+        if not len(every) or part.seconds == 0:
             return self.nothing(observed, window)
         # The last request's end may be the end of the load itself, so that end belongs to the phase.
-        ended = observed.endpoint(self.endpoint)
-        count = sum(1 for r in ended if not r.error and part.began_ns <= r.end <= part.ended_ns)
+        count = int((~every.failed & (every.end >= part.began_ns) & (every.end <= part.ended_ns)).sum())
         value = count / part.seconds
         interval = intervals.rate_interval(count, part.seconds)
         detail = f"{count:,} successes in {part.seconds:.1f} s; 95 % interval {between(interval, 'requests/s')}"
@@ -52,5 +52,9 @@ class Throughput(Objective):
             outcome = "not judged"
             least = math.ceil(EXPECTED / self.at_least * 10) / 10
             detail = f"{part.seconds:.1f} s are too short to judge this limit, {least:g} s needed; {detail}"
-        worst = sorted(part.requests, key=lambda r: (not r.error, -r.latency))
-        return self.verdict(window, outcome, value, count, detail, interval=interval, worst=worst)
+        failed = part.requests.where(part.requests.failed)
+        worst = (failed if len(failed) else part.requests).slowest(WORST)
+        least_drop = intervals.detectable_rate(self.at_least * part.seconds, part.seconds)
+        return self.verdict(
+            window, outcome, value, count, detail, interval=interval, worst=worst, detectable=least_drop
+        )

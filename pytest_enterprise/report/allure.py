@@ -48,7 +48,7 @@ def attach(test_events: Sequence[Event], directory: Path) -> bool:
             allure.attach(json.dumps(events, indent=2, default=str), "faults", allure.attachment_type.JSON)
         for load in scenario.loads:
             if load.recorded.timeline:
-                picture = chart.render(load.recorded.timeline, scenario.faults, alone=True)
+                picture = chart.render(load, scenario.faults, scenario.moments, alone=True)
                 allure.attach(picture, load.id, allure.attachment_type.SVG)
     return True
 

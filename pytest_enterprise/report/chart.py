@@ -1,224 +1,247 @@
-"""One chart of one load as SVG: latency percentiles over throughput over time, with the faults as labelled bands.
+"""One chart of one load as SVG: what users felt over time, faults as bands, the measured moment of recovery marked.
 
-Coordinates are whole units of the view box, paths are relative, and colours are classes of the page's style sheet: a
-report of hundreds of loads stays small, and follows light, dark and print. No series is told by colour alone: lines
-differ in width and dash and carry their name, failures are hatched.
+From the top: latency as a heat map with its percentiles; requests sent against those answered; how many were waiting
+for an answer; CPU of the generator and of the engines, where it was sampled. A brief chart, for the many loads of a
+large run in which all was well, has the first two only.
+
+Colours are classes of the page's style sheet, so that it follows light, dark and print. Nothing is told by colour
+alone: lines differ in width and dash and carry their name, failures are darker and stand at the foot.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
-from itertools import pairwise
-from typing import NamedTuple
+from pathlib import Path
 
-from pytest_enterprise.report.parts import Fault
-from pytest_enterprise.report.scales import round_ticks, scale
-from pytest_enterprise.report.traffic import Bucket, Timeline, runs
+from pytest_enterprise.report import heatmap, labels, paths
+from pytest_enterprise.report.labels import LEFT, PLOT, RIGHT, ROW, WIDTH, Band, x_of
+from pytest_enterprise.report.parts import Cpu, Fault, Load, Moment
+from pytest_enterprise.report.scales import round_ticks
+from pytest_enterprise.report.traffic import Bucket, Timeline
 
-LEFT, RIGHT, WIDTH = 62, 58, 820
-"""Of the picture; the plot lies between the margins."""
-PLOT = WIDTH - LEFT - RIGHT
 FOOT = 170
 """Of the latency panel, whose top is at 0; the labels of the faults and the heading stand above it."""
-RATE_TOP, RATE_FOOT = 204, 288
-"""Of the panel with the rates."""
-BOTTOM = 324
-_TITLE, _ROW = 20, 16
-_ROWS = 4
-"""Rows of band labels; faults that find no room there are told by the table alone."""
-_CHARACTER = 6.3
-"""Units that one character of a label takes at most, on average."""
+FINE = 4
+"""Steps of one unit of height in which percentiles are drawn: less than a percent of the value."""
+_GAP = 30
+"""Between two panels, for the heading of the lower one."""
+_FLOW, _WAITING, _CPU = 76, 38, 48
+"""Heights of the panels below."""
+_FLOW_TOP = FOOT + _GAP
+_WAITING_TOP = _FLOW_TOP + _FLOW + _GAP
+_WAITING_FOOT = _WAITING_TOP + _WAITING
+_CPU_TOP = _WAITING_FOOT + _GAP
+_CPU_FOOT = _CPU_TOP + _CPU
+_TITLE = 24
+_FOLDER = Path(__file__).parent / "templates"
 
-STYLE = (
-    "svg.ch{font:11px system-ui,sans-serif;font-variant-numeric:tabular-nums}"
-    ".ch text{fill:var(--ink)}.ch .u{fill:var(--soft)}.ch path,.ch line{fill:none;stroke:var(--rule)}"
-    ".ch .b{fill:var(--band);stroke:none}.ch .e{stroke:var(--edge);stroke-dasharray:3 2}"
-    ".ch .p50,.ch .p95,.ch .p99{stroke:var(--line);stroke-linejoin:round;stroke-linecap:round}"
-    ".ch .p50{stroke-width:1}.ch .p95{stroke-width:1.4;stroke-dasharray:4 3}.ch .p99{stroke-width:2.2}"
-    ".ch .ok{fill:var(--area);stroke:var(--line)}.ch .no{fill:url(#hatch);stroke:var(--bad)}"
-    ".ch .y{text-anchor:end}.ch .m{text-anchor:middle}.ch .h{font-weight:600}"
-    ".ch .f{paint-order:stroke;stroke:var(--paper);stroke-width:3px}"
+STYLE = (_FOLDER / "chart.css").read_text(encoding="utf-8")
+"""For the page; needs the colours --paper --ink --soft --rule --band --edge --line --area --bad --good."""
+_SIDE = WIDTH - RIGHT
+"""x of the right end of the plot."""
+_SAMPLES = (
+    *(
+        (name, f'<path class="{name}" d="M{_SIDE + 5} 0h18"/>')
+        for name in ("p50", "p95", "p99", "generator", "engines")
+    ),
+    *((name, f'<path class="{name}" d="M{_SIDE + 5} -4h18v8h-18z"/>') for name in ("ok", "no")),
 )
-"""For the page; needs the colours --paper --ink --soft --rule --band --edge --line --area --bad."""
+_WORDS = {"ok": "answered", "no": "failed"}
+_HEADING = -9
 SHARED = (
-    '<pattern id="hatch" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-    '<path d="M0 0V5" style="stroke:var(--bad);stroke-width:2.4"/></pattern>'
-    f'<g id="frame" class="ch"><text class="h" x="{LEFT}" y="{RATE_TOP - 6}">sent, requests per second</text>'
-    f'<path class="ok" d="M{WIDTH - RIGHT + 5} {RATE_FOOT - 11}h10v9h-10z"/>'
-    f'<text x="{WIDTH - RIGHT + 21}" y="{RATE_FOOT - 3}">ok</text>'
-    f'<text class="u m" x="{LEFT + PLOT // 2}" y="{RATE_FOOT + 31}">seconds since the load began</text></g>'
-    f'<g id="failed" class="ch"><path class="no" d="M{WIDTH - RIGHT + 5} {RATE_FOOT - 28}h10v9h-10z"/>'
-    f'<text x="{WIDTH - RIGHT + 21}" y="{RATE_FOOT - 20}">failed</text></g>'
-    + "".join(
-        f'<g id="{name}" class="ch"><path class="{name}" d="M{WIDTH - RIGHT + 5} 0h18"/>'
-        f'<text x="{WIDTH - RIGHT + 28}" y="4">{name}</text></g>'
-        for name in ("p50", "p95", "p99")
+    "".join(
+        f'<g id="{name}" class="ch">{sample}<text x="{_SIDE + 27}" y="4">{_WORDS.get(name, name)}</text></g>'
+        for name, sample in _SAMPLES
     )
+    + "".join(
+        f'<g id="{unit}-{loop}" class="ch"><text class="h" x="{LEFT}" y="{_HEADING}">'
+        f"latency, {unit}, logarithmic; {loop} loop</text></g>"
+        for unit in ("ms", "s")
+        for loop in ("open", "closed")
+    )
+    + f'<g id="frame" class="ch"><path d="M{LEFT} {_FLOW_TOP + _FLOW}h{PLOT}"/>'
+    f'<text class="h" x="{LEFT}" y="{_FLOW_TOP - 8}">sent and answered, requests per second</text>'
+    f'<path class="sent" d="M{_SIDE + 5} {_FLOW_TOP + 12}h18"/><text x="{_SIDE + 27}" y="{_FLOW_TOP + 16}">sent</text>'
+    f'<use href="#ok" y="{_FLOW_TOP + 28}"/>'
+    f'<text class="y" x="{LEFT - 6}" y="{_FLOW_TOP + _FLOW + 4}">0</text>'
+    f'<text class="u y" x="{_SIDE - 64}" y="{_HEADING}">requests in a cell: 1</text>'
+    + "".join(
+        f'<path style="fill:rgb{heatmap.BLUE};fill-opacity:{alpha / 255:.2f};stroke:none" '
+        f'd="M{_SIDE - 60 + number * 12} {_HEADING - 8}h12v9h-12z"/>'
+        for number, alpha in enumerate(heatmap.SHADES)
+    )
+    + f'</g><g id="dash" class="ch">'
+    f'<path style="fill:rgb{heatmap.RED};stroke:none" d="M{_SIDE - 284} {_HEADING - 5}h12v3h-12z"/>'
+    f'<text class="u" x="{_SIDE - 268}" y="{_HEADING}">some failed</text></g>'
+    f'<g id="waiting" class="ch"><path d="M{LEFT} {_WAITING_FOOT}h{PLOT}"/>'
+    f'<text class="h" x="{LEFT}" y="{_WAITING_TOP - 8}">waiting for an answer, requests</text>'
+    f'<text class="y" x="{LEFT - 6}" y="{_WAITING_FOOT + 4}">0</text></g>'
+    f'<g id="cpu" class="ch"><path d="M{LEFT} {_CPU_FOOT}h{PLOT}"/>'
+    f'<text class="h" x="{LEFT}" y="{_CPU_TOP - 8}">CPU, cores of the machine</text>'
+    f'<text class="y" x="{LEFT - 6}" y="{_CPU_FOOT + 4}">0</text></g>'
+    f'<g id="time" class="ch"><path d="M{LEFT} 0h{PLOT}"/>'
+    f'<text class="u m" x="{LEFT + PLOT // 2}" y="31">seconds since the load began</text></g>'
 )
 """Once in a page: what all charts have in common."""
 _ALONE = (
     "svg{--paper:#fff;--ink:#1b1f24;--soft:#57606a;--rule:#d0d7de;--band:#f5dfb8;--edge:#8a5a00;--line:#0b4f9e;--area:#c9def5;"
-    "--bad:#b3261e;background:#fff}"
+    "--bad:#b3261e;--good:#116329;background:#fff}"
 )
 
 
-class _Label(NamedTuple):
-    edge: int
-    """x of the left edge of its band."""
-    row: int
-    text: str
-    right: bool
-    """It stands to the right of the edge."""
+def render(
+    load: Load,
+    faults: Sequence[Fault],
+    moments: Sequence[Moment] = (),
+    *,
+    cpus: int | None = None,
+    brief: bool = False,
+    alone: bool = False,
+) -> str:
+    """The chart as an ``<svg>`` element, empty where nothing was recorded.
 
-
-class _Band(NamedTuple):
-    left: int
-    right: int
-    fault: Fault
-
-
-def render(timeline: Timeline, faults: Sequence[Fault], *, alone: bool = False) -> str:
-    """The chart as an ``<svg>`` element; ``alone`` makes it a picture of its own, with its colours."""
-    bands = sorted((band for fault in faults if (band := _band(fault, timeline))), key=lambda band: band.left)
-    labels, rows = _label(bands)
-    above = _TITLE + rows * _ROW
-    parts = [
-        f'<svg class="ch" viewBox="0 -{above} {WIDTH} {BOTTOM + above}" role="img" '
-        f'aria-label="{escape(_spoken(timeline, bands))}"'
-        + (f' xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{BOTTOM + above}"' if alone else "")
-        + ">"
-    ]
-    if alone:
-        parts.append(f"<style>{_ALONE}{STYLE}</style><defs>{SHARED}</defs>")
-    for band in bands:
-        width = band.right - band.left
-        parts.append(
-            f'<path class="b" d="M{band.left} 0h{width}v{FOOT}h-{width}zM{band.left} {RATE_TOP}h{width}'
-            f'V{RATE_FOOT}h-{width}z"/>'
+    ``moments`` are marked, ``cpus`` is the number of the machine's. ``alone`` makes it a picture of its own, with its
+    colours.
+    """
+    timeline = load.recorded.timeline
+    if timeline is None:
+        return ""
+    shown, measured = labels.bands(timeline, faults), labels.marks(timeline, moments)
+    placed, rows = labels.place(shown, measured)
+    above = _TITLE + rows * ROW
+    foot = _FLOW_TOP + _FLOW
+    lines: list[tuple[int, str]] = []
+    names = ("p50", "p99") if brief else ("p50", "p95", "p99")
+    panels = ['<use href="#frame"/>', *_latency(timeline, load.loop, names, lines), *_flow(timeline, lines)]
+    if not brief:
+        panels.append(_waiting(timeline, lines))
+        foot = _WAITING_FOOT
+        if cpu := _within(load.cpu, timeline):
+            panels += _saturation(cpu, timeline, cpus, lines)
+            foot = _CPU_FOOT
+    total = foot + 36
+    size = f' xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{total + above}"' if alone else ""
+    defined = f"<style>{_ALONE}{STYLE}</style><defs>{SHARED}</defs>" if alone else ""
+    edges = "".join(
+        f'<path class="{"g" if label.measured else "e"}" d="M{label.edge} {labels.height(label, rows) + 4}V{foot}"/>'
+        for label in placed
+    )
+    return "".join(
+        (
+            f'<svg class="ch" viewBox="0 -{above} {WIDTH} {total + above}" role="img" ',
+            f'data-c="{timeline.step} {len(timeline.buckets)} {timeline.axis.low:g} {timeline.axis.high:g}" ',
+            f'aria-label="{escape(_spoken(timeline, load, shown, measured))}"{size}>{defined}',
+            *(f'<path class="b" d="M{band.left} 0h{band.right - band.left}V{foot}H{band.left}z"/>' for band in shown),
+            *panels,
+            *_grid(lines),
+            *_time(timeline, foot),
+            # The lines first: a label keeps clear of those that pass behind it by its outline.
+            edges,
+            *(_text(label, rows) for label in placed),
+            "</svg>",
         )
-    parts += _latency(timeline, above)
-    parts += _rate(timeline)
-    parts += _time(timeline)
-    # The lines first: a label keeps clear of those that pass behind it by its outline.
-    for label in labels:
-        parts.append(
-            f'<path class="e" d="M{label.edge} {_height(label, rows) + 4}V{FOOT}M{label.edge} {RATE_TOP}V{RATE_FOOT}"/>'
-        )
-    for label in labels:
-        x, side = (label.edge + 3, "") if label.right else (label.edge - 3, " y")
-        parts.append(f'<text class="f{side}" x="{x}" y="{_height(label, rows)}">{escape(label.text)}</text>')
-    return "".join([*parts, "</svg>"])
+    )
 
 
-def _x(at: float, timeline: Timeline) -> int:
-    return LEFT + round(at / timeline.seconds * PLOT)
+def _text(label: labels.Label, rows: int) -> str:
+    x, side = (label.edge + 3, "") if label.right else (label.edge - 3, " y")
+    kind = " r" if label.measured else ""
+    return f'<text class="f{side}{kind}" x="{x}" y="{labels.height(label, rows)}">{escape(label.text)}</text>'
 
 
-def _band(fault: Fault, timeline: Timeline) -> _Band | None:
-    began = (fault.began_ns - timeline.began_ns) / 1e9
-    ended = math.inf if fault.ended_ns is None else (fault.ended_ns - timeline.began_ns) / 1e9
-    if ended < 0 or began >= timeline.seconds:
-        return None
-    left = min(_x(max(began, 0.0), timeline), LEFT + PLOT - 2)
-    return _Band(left, max(left + 2, _x(min(ended, timeline.seconds), timeline)), fault)
+def _latency(timeline: Timeline, loop: str, names: Sequence[str], lines: list[tuple[int, str]]) -> list[str]:
+    buckets, axis = timeline.buckets, timeline.axis
+    unit, factor = ("s", 1.0) if axis.high >= 10 else ("ms", 1e3)
+
+    def height(latency: float) -> int:
+        return round((1 - axis.share(latency)) * FOOT * FINE)
+
+    heading = f'<use href="#{unit}-{loop.split()[0]}"/>'
+    parts = [f'{heading}<text class="u" x="{_SIDE + 4}" y="{_HEADING}">{heatmap.most(timeline):,}</text>']
+    if timeline.failed_heat:
+        parts.append('<use href="#dash"/>')
+    lines += ((round(height(tick) / FINE), f"{tick * factor:,.4g}") for tick in axis.ticks)
+    parts.append(f'<image class="ht" preserveAspectRatio="none" href="{heatmap.address(timeline)}"/>')
+    found = ((name, paths.percentiles(buckets, name, height)) for name in names)
+    drawn = "".join(f'<path class="{name}" d="{path}"/>' for name, path in found)
+    parts.append(_scaled(drawn, timeline, 0, 1 / FINE))
+    last: Bucket = next(bucket for bucket in reversed(buckets) if bucket.sent)
+    ends = [(round(height(getattr(last, name)) / FINE), name) for name in names]
+    return parts + _names(ends, 4, FOOT - 4)
 
 
-def _label(bands: Sequence[_Band]) -> tuple[list[_Label], int]:
-    """The labels, none over another, and their number of rows; where full ones find no room, numbers alone."""
-    numbered = len(bands) > 1
-    full = [_fit(f"{band.fault.number} {band.fault.label}" if numbered else band.fault.label) for band in bands]
-    labels = _placed(bands, full)
-    if len(labels) < len(bands):
-        labels = _placed(bands, [str(band.fault.number) for band in bands])
-    return labels, max((label.row + 1 for label in labels), default=0)
-
-
-def _placed(bands: Sequence[_Band], texts: Sequence[str]) -> list[_Label]:
-    taken: list[list[tuple[float, float]]] = [[] for _ in range(_ROWS)]
-    labels = []
-    for band, text in zip(bands, texts, strict=True):
-        width = len(text) * _CHARACTER + 8
-        right = band.left + width <= WIDTH
-        left = band.left if right else band.left - width
-        row = next((i for i, spans in enumerate(taken) if _free(spans, left, left + width)), None)
-        if row is not None and left >= 0:
-            taken[row].append((left, left + width))
-            labels.append(_Label(band.left, row, text, right))
-    return labels
-
-
-def _height(label: _Label, rows: int) -> int:
-    return (label.row - rows) * _ROW + 9
-
-
-def _free(spans: Sequence[tuple[float, float]], left: float, right: float) -> bool:
-    return all(right <= a or left >= b for a, b in spans)
-
-
-def _fit(text: str, most: int = 56) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _latency(timeline: Timeline, above: int) -> list[str]:
-    buckets = timeline.buckets
-    values = [v for b in buckets for v in (b.p50, b.p95, b.p99) if v is not None]
-    axis = scale(min(values), max(values), FOOT)
-    unit, factor = ("s", 1.0) if axis.ticks[-1] >= (10 if axis.logarithmic else 1) else ("ms", 1e3)
-    kind = f"latency, {unit}" + (", logarithmic" if axis.logarithmic else "")
-    parts = [f'<text class="h" x="{LEFT}" y="{14 - above}">{kind}</text>']
-    parts += _grid((FOOT - axis.place(tick), f"{tick * factor:,.4g}") for tick in axis.ticks)
-    ends = []
-    for name in ("p50", "p95", "p99"):
-        path, last = _line(buckets, name, timeline, lambda v: FOOT - axis.place(v))
-        parts.append(f'<path class="{name}" d="{path}"/>')
-        ends.append((last, name))
-    return parts + _names(ends)
-
-
-def _names(ends: Sequence[tuple[tuple[int, int], str]]) -> list[str]:
+def _names(ends: Sequence[tuple[int, str]], top: int, foot: int) -> list[str]:
     """The lines' names behind their ends with a sample of each, pushed apart where they would overlap."""
     order = sorted(ends, key=lambda end: end[1], reverse=True)
-    order.sort(key=lambda end: end[0][1])  # of equals the highest percentile stands first
+    order.sort(key=lambda end: end[0])  # of equals the highest percentile stands first
     heights: list[int] = []
-    for (_, y), _name in order:
-        heights.append(max(y, heights[-1] + 13 if heights else 4))
+    for y, _name in order:
+        heights.append(max(y, heights[-1] + 13 if heights else top))
     for i in reversed(range(len(heights))):
-        heights[i] = min(heights[i], heights[i + 1] - 13 if i + 1 < len(heights) else FOOT - 4)
+        heights[i] = min(heights[i], heights[i + 1] - 13 if i + 1 < len(heights) else foot)
     return [f'<use href="#{name}" y="{y}"/>' for y, (_, name) in zip(heights, order, strict=True)]
 
 
-def _rate(timeline: Timeline) -> list[str]:
-    buckets, step = timeline.buckets, timeline.step
-    most = max((b.ok + b.failed) / step for b in buckets)
-    ticks = round_ticks(most, 3)
+def _flow(timeline: Timeline, lines: list[tuple[int, str]]) -> list[str]:
+    """Arrivals against completions: where the line stands above the area, a backlog grows."""
+    buckets, step, foot = timeline.buckets, timeline.step, _FLOW_TOP + _FLOW
+    most = max(max(b.sent, b.answered) for b in buckets) / step
+    ticks = round_ticks(most, 2)
     full = max(ticks[-1], most)
+    lines += ((foot - round(tick / full * _FLOW), f"{tick:,.4g}") for tick in ticks[1:])
+    parts = []
+    drawn = f'<path class="ok" d="{paths.steps([b.answered for b in buckets])}"/>'
+    if any(b.refused for b in buckets):
+        drawn += f'<path class="no" d="{paths.steps([b.refused for b in buckets])}"/>'
+        parts.append(f'<use href="#no" y="{_FLOW_TOP + 44}"/>')
+    drawn += f'<path class="sent" d="{paths.steps([b.sent for b in buckets])}"/>'
+    return [*parts, _scaled(drawn, timeline, foot, -_FLOW / (full * step))]
 
-    def place(rate: float) -> int:
-        return RATE_FOOT - round(rate / full * (RATE_FOOT - RATE_TOP))
 
-    parts = _grid((place(tick), f"{tick:,.4g}") for tick in ticks)
-    edges = [_x(i * step, timeline) for i in range(len(buckets) + 1)]
-    served = [place(b.ok / step) for b in buckets]
-    parts.append(f'<path class="ok" d="{_steps(edges, served, [RATE_FOOT] * len(buckets))}"/>')
-    if any(b.failed for b in buckets):
-        # A single failure among thousands must not vanish.
-        highs = [
-            min(place((b.ok + b.failed) / step), y - 2) if b.failed else y for b, y in zip(buckets, served, strict=True)
+def _waiting(timeline: Timeline, lines: list[tuple[int, str]]) -> str:
+    full = round_ticks(max(1, *(b.under_way for b in timeline.buckets)), 2)[-1]
+    drawn = f'<path class="wt" d="{paths.level([b.under_way for b in timeline.buckets])}"/>'
+    lines.append((_WAITING_TOP, f"{full:,.4g}"))
+    return '<use href="#waiting"/>' + _scaled(drawn, timeline, _WAITING_FOOT, -_WAITING / full)
+
+
+def _within(samples: Sequence[Cpu], timeline: Timeline) -> list[Cpu]:
+    began, ended = timeline.began_ns, timeline.began_ns + timeline.seconds * 1e9
+    return [sample for sample in samples if began <= sample.at_ns <= ended]
+
+
+def _saturation(
+    samples: Sequence[Cpu], timeline: Timeline, cpus: int | None, lines: list[tuple[int, str]]
+) -> list[str]:
+    """CPU in cores; its axis reaches up to all of the machine's, where they are known."""
+    most = max(max(sample.generator, sample.engines) for sample in samples)
+    full = max(float(cpus or 0), most, 0.1)
+    lines.append((_CPU_TOP, f"{full:.3g}"))
+    parts, ends = ['<use href="#cpu"/>'], []
+    for name in ("generator", "engines"):
+        points = [
+            (
+                x_of((sample.at_ns - timeline.began_ns) / 1e9, timeline),
+                _CPU_FOOT - round(getattr(sample, name) / full * _CPU),
+            )
+            for sample in samples
         ]
-        parts.append(f'<path class="no" d="{_steps(edges, highs, served)}"/><use href="#failed"/>')
-    return parts
+        parts.append(f'<path class="{name}" d="{paths.line(points)}"/>')
+        ends.append((points[-1][1], name))
+    return parts + _names(ends, _CPU_TOP + 4, _CPU_FOOT - 2)
 
 
-def _time(timeline: Timeline) -> list[str]:
-    ticks = [
-        (_x(tick, timeline), tick) for tick in round_ticks(timeline.seconds, 8) if tick <= timeline.seconds * 1.0001
-    ]
-    marks = "".join(f"M{x} {RATE_FOOT}v4" for x, _ in ticks)
+def _scaled(drawn: str, timeline: Timeline, foot: int, factor: float) -> str:
+    """Paths whose x counts buckets and whose y is scaled by ``factor``."""
+    along = PLOT / len(timeline.buckets)
+    return f'<g class="k" transform="translate({LEFT} {foot}) scale({along:.5g} {factor:.4g})">{drawn}</g>'
+
+
+def _time(timeline: Timeline, foot: int) -> list[str]:
+    ticks = [(x_of(at, timeline), at) for at in round_ticks(timeline.seconds, 6) if at <= timeline.seconds * 1.0001]
     texts = "".join(f'<text x="{x}">{tick:,.6g}</text>' for x, tick in ticks)
-    axis = f'<path d="M{LEFT} {RATE_FOOT}h{PLOT}{marks}"/><use href="#frame"/>'
-    return [axis, f'<g class="m" transform="translate(0 {RATE_FOOT + 16})">{texts}</g>']
+    return [f'<g class="m" transform="translate(0 {foot + 16})">{texts}</g><use href="#time" y="{foot}"/>']
 
 
 def _grid(lines: Iterable[tuple[int, str]]) -> list[str]:
@@ -228,60 +251,14 @@ def _grid(lines: Iterable[tuple[int, str]]) -> list[str]:
     return [f'<path d="{path}"/><g class="y" transform="translate({LEFT - 6} 4)">{texts}</g>']
 
 
-def _line(
-    buckets: tuple[Bucket, ...], name: str, timeline: Timeline, place: Callable[[float], int]
-) -> tuple[str, tuple[int, int]]:
-    """The path of one percentile, broken where nothing was sent, and its last point."""
-    parts = []
-    last = (LEFT, 0)
-    for first, end in runs(buckets):
-        middles = [_x((i + 0.5) * timeline.step, timeline) for i in range(first, end)]
-        points = [(x, place(getattr(buckets[i], name))) for i, x in enumerate(middles, first)]
-        parts.append(f"M{points[0][0]} {points[0][1]}" + ("" if len(points) > 1 else "h0"))
-        # Relative, without separators that a minus sign makes needless: the bulk of a report is these numbers.
-        steps = [f"{b[0] - a[0]}{_signed(b[1] - a[1])}" for a, b in pairwise(points)]
-        parts.append("l" + " ".join(steps) if steps else "")
-        last = points[-1]
-    return "".join(parts), last
-
-
-def _signed(number: int) -> str:
-    return str(number) if number < 0 else f" {number}"
-
-
-def _steps(edges: Sequence[int], highs: Sequence[int], lows: Sequence[int]) -> str:
-    """The outline of bars that touch; where a bar has no height, nothing is drawn."""
-    parts = []
-    number = 0
-    while number < len(highs):
-        if highs[number] == lows[number]:
-            number += 1
-            continue
-        first = number
-        while number < len(highs) and highs[number] != lows[number]:
-            number += 1
-        path = [f"M{edges[first]} {lows[first]}"]
-        at = _walk(path, lows[first], [(highs[i], edges[i + 1] - edges[i]) for i in range(first, number)])
-        _walk(path, at, [(lows[i], edges[i] - edges[i + 1]) for i in reversed(range(first, number))])
-        parts.append("".join(path) + "z")
-    return "".join(parts)
-
-
-def _walk(path: list[str], at: int, bars: Sequence[tuple[int, int]]) -> int:
-    """Append the steps over ``bars``, heights with widths; neighbours of one height are one step."""
-    along = 0
-    for height, width in bars:
-        if height != at:
-            path.append((f"h{along}" if along else "") + f"v{height - at}")
-            at, along = height, 0
-        along += width
-    path.append(f"h{along}")
-    return at
-
-
-def _spoken(timeline: Timeline, bands: Sequence[_Band]) -> str:
+def _spoken(timeline: Timeline, load: Load, shown: Sequence[Band], measured: Sequence[tuple[int, Moment]]) -> str:
     """The chart in a sentence, for those who do not see it."""
     highest = max((b.p99 for b in timeline.buckets if b.p99 is not None), default=0.0)
     failed = sum(b.failed for b in timeline.buckets)
-    told = ", ".join(band.fault.label for band in bands) or "no fault"
-    return f"Latency and throughput over {timeline.seconds:.1f} s: p99 up to {highest:.3f} s, {failed:,} failed; {told}"
+    waiting = max(b.under_way for b in timeline.buckets)
+    told = [band.fault.label for band in shown] or ["no fault"]
+    told += [moment.text for _, moment in measured]
+    return (
+        f"{timeline.seconds:.1f} s, {load.loop}: p99 up to {highest:.3f} s, {failed:,} failed, up to {waiting:,} "
+        f"waiting; {', '.join(told)}"
+    )

@@ -3,29 +3,72 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pytest_enterprise.report import words
-from pytest_enterprise.report.parts import RunReport, Scenario
+from pytest_enterprise.report.parts import Judgement, RunReport, Scenario
 
 _SHOWN = 10
 """Annotations of one level that GitHub shows of a step; further ones it drops without a word."""
 _ROWS = 200
 """Rows of verdicts in the summary, which may hold 1 MiB."""
+_TOLD = 20
+"""Messages of scenarios in the summary, of at most so many characters each."""
+_LONGEST = 4_000
 
 
 def publish(
     report: RunReport, write_line: Callable[[str], object] = print, *, environ: Mapping[str, str] = os.environ
 ) -> bool:
     """In GitHub Actions, give every annotation to ``write_line`` and append the summary; False elsewhere."""
+    return _publish(lambda: workflow_commands(report), lambda: step_summary(report), write_line, environ)
+
+
+def publish_load(
+    load: str,
+    judgements: Sequence[Judgement],
+    write_line: Callable[[str], object] = print,
+    *,
+    environ: Mapping[str, str] = os.environ,
+) -> bool:
+    """The same for a load that was judged without pytest; ``load`` is what it is called."""
+
+    def commands() -> list[str]:
+        return [
+            f"::{'error' if judged.outcome == 'broken' else 'warning'} "
+            f"title={_property(f'{load}: {judged.objective}: {judged.outcome}')}::"
+            f"{_data(f'{words.value(judged)}, limit {words.limit(judged)}; {judged.detail}')}"
+            for judged in judgements
+            if judged.outcome != "held"
+        ]
+
+    def summary() -> str:
+        held = sum(judged.outcome == "held" for judged in judgements)
+        lines = [f"## {_text(load)}: {held} of {words.count(len(judgements), 'objective')} held", ""]
+        lines += ["| Objective | Phase | Found | Limit | Verdict |", "| --- | --- | ---: | ---: | --- |"]
+        lines += [f"| {_text(j.objective)} | {_cells(j, j.phase)} |" for j in judgements[:_ROWS]]
+        return "\n".join(lines) + "\n"
+
+    return _publish(commands, summary, write_line, environ)
+
+
+def _publish(
+    commands: Callable[[], list[str]],
+    summary: Callable[[], str],
+    write_line: Callable[[str], object],
+    environ: Mapping[str, str],
+) -> bool:
     if environ.get("GITHUB_ACTIONS") != "true":
         return False
-    for line in workflow_commands(report):
+    for line in commands():
         write_line(line)
     if target := environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(target).open("a", encoding="utf-8") as file:
-            file.write(step_summary(report))
+        try:
+            with Path(target).open("a", encoding="utf-8") as file:
+                file.write(summary())
+        except OSError as error:
+            write_line(f"::warning::the step summary could not be written: {_data(str(error.strerror))}")
     return True
 
 
@@ -44,8 +87,9 @@ def _annotation(level: str, test: Scenario) -> str:
     told = test.sabotage.detail if test.sabotage else test.reason or test.message or test.outcome
     again = "" if test.message.count("again: ") else f"\n{test.test}"
     file = _property(test.test.partition("::")[0])
+    line = "" if test.line is None else f",line={test.line}"
     title = _property(f"{words.short(test.test)}: {test.verdict}")
-    return f"::{level} file={file},title={title}::{_data(told + again)}"
+    return f"::{level} file={file}{line},title={title}::{_data(told + again)}"
 
 
 def _capped(level: str, lines: list[str]) -> list[str]:
@@ -77,8 +121,8 @@ def step_summary(report: RunReport) -> str:
         ]
         lines.append("")
     rows = [
-        f"| {_code(words.short(scenario.test))} | {_text(judged.objective)} | {words.phase(judged, scenario)} "
-        f"| {_text(words.value(judged))} | {_text(words.limit(judged))} | {_verdict(judged.outcome)} |"
+        f"| {_code(words.short(scenario.test))}{words.loops(scenario)} | {_text(judged.objective)} "
+        f"| {_cells(judged, words.phase(judged, scenario))} |"
         for scenario in words.worst_first(report.scenarios)
         for judged in scenario.judgements
     ]
@@ -90,6 +134,10 @@ def step_summary(report: RunReport) -> str:
         lines += [*rows[:_ROWS], ""]
     if len(rows) > _ROWS:
         lines += [f"{len(rows) - _ROWS:,} more rows stand in the report.", ""]
+    for scenario in [test for test in words.worst_first(report.scenarios) if not test.good][:_TOLD]:
+        said = scenario.message or scenario.reason
+        lines += [f"<details><summary>{_code(words.short(scenario.test))}: {scenario.verdict}</summary>", ""]
+        lines += [f"<pre>{_escaped(said[:_LONGEST])}</pre>", "", "</details>", ""]
     if report.sabotaged:
         lines += ["| Scenario | Sabotage | Must break | Result |", "| --- | --- | --- | --- |"]
         lines += [
@@ -99,6 +147,18 @@ def step_summary(report: RunReport) -> str:
         ]
         lines.append("")
     return "\n".join(lines) + "\n"
+
+
+def _cells(judged: Judgement, phase: str) -> str:
+    """Phase, value with its interval, limit and verdict, between bars."""
+    found = f"{words.value(judged)} ({words.interval(judged)})" if judged.interval else words.value(judged)
+    return f"{phase} | {_text(found)} | {_text(words.limit(judged))} | {_verdict(judged.outcome)}"
+
+
+def _escaped(text: str) -> str:
+    """A text of several lines in HTML, in which no blank line ends the block and begins Markdown."""
+    plain = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "\n".join(line.rstrip() or "&nbsp;" for line in plain.splitlines())
 
 
 def _text(text: str) -> str:

@@ -7,22 +7,32 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_enterprise.claims import NOT_RUN, ClaimAnswer
 from pytest_enterprise.errors import ConfigurationError
-from pytest_enterprise.report import chart, words
+from pytest_enterprise.report import chart, comparison, words
 from pytest_enterprise.report.model import load_run
 from pytest_enterprise.report.parts import Load, RunReport, Scenario
+from pytest_enterprise.report.traffic import Around
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from pytest_enterprise.claims import ClaimAnswer
-
 _FEW = 8
 """Scenarios up to which all of them are shown unfolded."""
+_MANY = 60
+"""Scenarios from which on those that held are told briefly."""
+_WANTING = {"broken", "failed", "error", "survived", "wrong", "unfinished"}
+"""Verdicts that the head of the page tells at once."""
+_FEW_UNTRIED = 3
+"""Claims that were not tried up to which they stand among the others."""
 _INDENT = re.compile(r">\n\s*<")
 _OPTIONAL = re.compile(r"</(?:td|th|tr|thead|tbody|li)>")
 """End tags that HTML lets one leave out: a tenth of a large report."""
+_TAG = re.compile(r"<[a-z][^<>]*>")
+_QUOTED = re.compile(r"""="([\w.#-]+)"(?=[ >])""")
+"""Quotes that HTML lets one leave out. What comes from a run has no quote of its own in the page: they are escaped."""
 _NAME = "index.html"
+_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write(directory: Path) -> Path:
@@ -63,22 +73,36 @@ def render(report: RunReport) -> str:
         proof=words.proof, short=words.short, milliseconds=milliseconds, identity=id,
     )  # fmt: skip
     environment.globals.update(
-        chart=_chart, count=words.count, phase=words.phase, fact=words.fact, marks=words.MARKS, tones=words.TONES
+        compared=_compared,
+        figures=comparison.facts,
+        chart=_chart,
+        around=_around,
+        count=words.count,
+        phase=words.phase,
+        fact=words.fact,
+        marks=words.MARKS,
+        tones=words.TONES,
     )
-    style = (Path(__file__).parent / "templates" / "style.css").read_text(encoding="utf-8")
+    style = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
     page = environment.get_template("index.html.j2").render(
         report=report,
         headline=words.headline(report),
-        style=_safe(_squeezed(style) + chart.STYLE),
+        style=_safe(_squeezed(style + chart.STYLE)),
         shared=_safe(chart.SHARED),
+        script=_safe(_script()),
         open=_open(report),
+        wanting=_wanting(report),
+        untried=_untried(report),
+        many=len(report.scenarios) + len(report.sabotaged) > _MANY,
         anchors=_anchors(report),
         again=lambda test="": words.again(report, test),
         answered=_answered(report),
         claims=_claims(report),
         shown=words.worst_first(report.scenarios) + words.worst_first(report.sabotaged),
     )
-    return _OPTIONAL.sub("", _INDENT.sub("><", page))
+    body, script, rest = page.partition("<script>")
+    body = _TAG.sub(lambda tag: _QUOTED.sub(r"=\1", tag[0]), _OPTIONAL.sub("", _INDENT.sub("><", body)))
+    return body + script + rest
 
 
 def milliseconds(value: float | None) -> str:
@@ -101,8 +125,44 @@ def _squeezed(style: str) -> str:
     return re.sub(r"\s*([{};,])\s*|(?<=:)\s+", r"\1", text).strip()
 
 
-def _chart(load: Load, scenario: Scenario) -> Markup:
-    return _safe(chart.render(load.recorded.timeline, scenario.faults)) if load.recorded.timeline else _safe("")
+def _chart(load: Load, scenario: Scenario, cpus: int | None, brief: bool) -> Markup:
+    return _safe(chart.render(load, scenario.faults, scenario.moments, cpus=cpus, brief=brief))
+
+
+def _compared(scenario: Scenario) -> list[tuple[str, list[comparison.Compared], Markup]]:
+    """Each comparison with its chart."""
+    return [(name, mine, _safe(comparison.render(mine))) for name, mine in comparison.groups(scenario.compared)]
+
+
+def _around(load: Load, scenario: Scenario) -> list[tuple[str, tuple[Around, ...]]]:
+    """What was felt around each fault, told apart by its number where there are several."""
+    several = len(scenario.faults) > 1
+    named = [(scenario.fault(id), lines) for id, lines in load.recorded.around]
+    return [(f"{fault.number} {fault.label}" if several else fault.label, lines) for fault, lines in named if fault]
+
+
+def _wanting(report: RunReport) -> list[Scenario]:
+    """What the head of the page tells at once: what did not hold or made pytest fail, the worst first."""
+    tests = words.worst_first([*report.scenarios, *report.sabotaged])
+    return [
+        test for test in tests if test.verdict in _WANTING or (test.verdict != "caught" and test.outcome == "failed")
+    ]
+
+
+def _untried(report: RunReport) -> list[ClaimAnswer]:
+    """Claims whose scenarios were all left out of this run: shown folded, so that they do not hide the others."""
+    found = [
+        answer
+        for answer in report.claims
+        if answer.scenarios and all(one.reason == NOT_RUN for one in answer.scenarios)
+    ]
+    return found if len(found) > _FEW_UNTRIED else []
+
+
+def _script() -> str:
+    """The page's script, without comments and indentation."""
+    lines = (_TEMPLATES / "page.js").read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for text in lines if (line := text.strip()) and not line.startswith("//"))
 
 
 def _anchors(report: RunReport) -> dict[int, str]:

@@ -32,8 +32,9 @@ def properties(test_events: Iterable[Event]) -> list[tuple[str, str]]:
                 ]
                 found += [("enterprise.control", control) for control in reading.texts(event.get("controls"))]
             case "load.started":
-                loop = "open" if event.get("closed_loop") is False else "closed"
-                found.append(("enterprise.load", f"{event.get('load')}: {event.get('users')} users, {loop} loop"))
+                found.append(("enterprise.load", f"{event.get('load')}: {words.loop(event)}"))
+            case "load.behind":
+                found.append(("enterprise.load.behind", f"{event.get('load')}: {event.get('reason')}"))
             case "fault.ended":
                 acted = "acted" if event.get("acted") else "acted on nothing"
                 did = words.plain(event.get("evidence"))

@@ -18,13 +18,16 @@ from pytest_enterprise.report.parts import Engine, Link, RunReport, Scenario
 
 _FORMAT = 1
 """The newest format of run.json that this version knows."""
-_POINTS = 9_000
+_POINTS = 4_400
 """Buckets in all charts together: with hundreds of loads each gets fewer, so that the page stays small."""
 _NEEDED = {"objective.judged": ("test", "objective", "outcome"), "test.finished": ("test", "outcome")}
 
 
-def load_run(directory: Path) -> RunReport:
-    """The run that left ``directory``. Raises EnterpriseError when there is nothing of a run in it."""
+def load_run(directory: Path, *, records: bool = True) -> RunReport:
+    """The run that left ``directory``. Raises EnterpriseError when there is nothing of a run in it.
+
+    Without ``records`` the requests of its loads are not read: a summary tells verdicts only.
+    """
     notes: list[str] = []
     document = _run_json(directory, notes)
     events = _events(directory, notes)
@@ -37,7 +40,7 @@ def load_run(directory: Path) -> RunReport:
     if finished is None:
         last = f"; the last thing seen of it was {events[-1]['kind']} at {events[-1].get('at', '')}" if events else ""
         notes.insert(0, f"This run did not end in good order: it was killed, crashed or still goes on{last}.")
-    tests = read_tests(directory, events)
+    tests = read_tests(directory, events, records=records)
     return RunReport(
         directory=directory,
         id=str(document.get("run") or directory.resolve().name),
@@ -62,8 +65,8 @@ def load_run(directory: Path) -> RunReport:
     )
 
 
-def read_tests(directory: Path, events: Sequence[Event]) -> tuple[Scenario, ...]:
-    """Each run of each test in the order in which they began; loads are read from ``directory``."""
+def read_tests(directory: Path, events: Sequence[Event], *, records: bool = True) -> tuple[Scenario, ...]:
+    """Each run of each test in the order in which they began; loads are read from ``directory`` where asked."""
     attempts: list[list[Event]] = []
     running: dict[tuple[str, Any], list[Event]] = {}
     for event in events:
@@ -74,7 +77,7 @@ def read_tests(directory: Path, events: Sequence[Event]) -> tuple[Scenario, ...]
         elif key in running:
             running[key].append(event)
     loads = sum(event["kind"] == "load.started" for event in events)
-    buckets = max(40, min(150, _POINTS // max(loads, 1)))
+    buckets = max(20, min(150, _POINTS // max(loads, 1))) if records else 0
     return tuple(reading.scenario(directory, attempt, buckets) for attempt in attempts)
 
 

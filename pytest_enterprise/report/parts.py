@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_enterprise.claims import Answer, ClaimAnswer
+from pytest_enterprise.objectives.text import quantity
+from pytest_enterprise.report.comparison import Compared
 from pytest_enterprise.report.traffic import Recorded
 
 
@@ -20,6 +22,8 @@ class Worst:
     """Seconds."""
     name: str
     error: str
+    trace: str = ""
+    """Its trace id, where the load kept it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +47,25 @@ class Judgement:
     interval: tuple[float, float] | None
     """Of 95 % confidence; the upper end may be infinite."""
     worst: tuple[Worst, ...]
+    moment_ns: int | None = None
+    """CLOCK_MONOTONIC at which what is measured happened: from when on users were served again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """A measured moment, to be marked in charts."""
+
+    at_ns: int
+    text: str
+
+
+class Cpu(NamedTuple):
+    """CPU used since the sample before, in cores."""
+
+    at_ns: int
+    generator: float
+    engines: float
+    """All of them together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +114,19 @@ class Load:
     recorded: Recorded
     notes: tuple[str, ...]
     """What was missing or does not fit together."""
+    arrivals: str = ""
+    """The pattern of an open loop's arrivals."""
+    behind: str = ""
+    """Why an open loop did not keep to its arrivals; empty when it did."""
+    cpu: tuple[Cpu, ...] = ()
+    """Over time, where it was sampled."""
+    busiest: tuple[tuple[str, float], ...] = ()
+    """The engines that took most CPU while it ran, in cores on average, the busiest first."""
+
+    @property
+    def loop(self) -> str:
+        """``closed loop`` or ``open loop``."""
+        return "closed loop" if self.closed_loop else "open loop"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +147,8 @@ class Scenario:
     test: str
     """pytest's node id."""
     title: str
+    line: int | None
+    """Where it stands in its file, from 1."""
     suite: str
     is_scenario: bool
     """False for a test that has no claim."""
@@ -129,6 +167,8 @@ class Scenario:
     faults: tuple[Fault, ...] = ()
     loads: tuple[Load, ...] = ()
     sabotage: Sabotage | None = None
+    compared: tuple[Compared, ...] = ()
+    """What its comparisons of two versions showed."""
 
     @property
     def verdict(self) -> str:
@@ -140,6 +180,15 @@ class Scenario:
     @property
     def good(self) -> bool:
         return self.verdict in ("held", "caught", "passed", "skipped")
+
+    @property
+    def moments(self) -> tuple[Moment, ...]:
+        """The moments that its objectives measured."""
+        found = {}
+        for judged in self.judgements:
+            if judged.moment_ns is not None and judged.value is not None:
+                found[judged.moment_ns] = f"served again after {quantity(judged.value, judged.unit)}"
+        return tuple(Moment(at_ns=at, text=text) for at, text in sorted(found.items()))
 
     def fault(self, id: str | None) -> Fault | None:
         """The fault of that id."""

@@ -9,9 +9,15 @@ from typing import Any
 
 from pytest_enterprise import claims
 from pytest_enterprise.claims import Claim
+from pytest_enterprise.errors import ConfigurationError
 from pytest_enterprise.events import Event
-from pytest_enterprise.report import traffic
+from pytest_enterprise.load import notation
+from pytest_enterprise.load.arrivals import from_document
+from pytest_enterprise.objectives.phases import Window
+from pytest_enterprise.report import comparison, saturation, traffic
 from pytest_enterprise.report.parts import Fault, Judgement, Load, Sabotage, Scenario, Worst
+
+_OF_LOADS = ("load.finished", "load.behind", "load.sampled")
 
 
 def number(value: Any) -> float | None:
@@ -36,7 +42,7 @@ def texts(value: Any) -> tuple[str, ...]:
 
 
 def scenario(directory: Path, events: Sequence[Event], buckets: int) -> Scenario:
-    """What ``events`` tell, the first of which is ``test.started``."""
+    """What ``events`` tell, the first of which is ``test.started``; with 0 ``buckets`` no record file is read."""
     started = events[0]
     test = str(started.get("test", ""))
     by_kind: dict[str, list[Event]] = {}
@@ -46,9 +52,11 @@ def scenario(directory: Path, events: Sequence[Event], buckets: int) -> Scenario
     plain = [{**event, "sabotage": None} if event is started else event for event in events]
     answered = claims.answer([Claim(id="-", text="", scenarios=(test,))], plain)[0].scenarios[0]
     sabotaged = by_kind.get("scenario.sabotaged", [])
+    faults = _faults(by_kind.get("fault.began", ()), by_kind.get("fault.ended", ()))
     return Scenario(
         test=test,
         title=str(started.get("title") or ""),
+        line=integer(started.get("line")),
         suite=str(started.get("suite") or ""),
         # A test that judged something tells users something, marked or not.
         is_scenario=bool(started.get("scenario", started.get("claim")) or by_kind.get("objective.judged")),
@@ -61,12 +69,10 @@ def scenario(directory: Path, events: Sequence[Event], buckets: int) -> Scenario
         answer=answered.answer,
         reason=answered.reason,
         judgements=tuple(judgement(event) for event in by_kind.get("objective.judged", ())),
-        faults=_faults(by_kind.get("fault.began", ()), by_kind.get("fault.ended", ())),
-        loads=tuple(
-            _load(directory, event, by_kind.get("load.finished", ()), buckets)
-            for event in by_kind.get("load.started", ())
-        ),
+        faults=faults,
+        loads=tuple(_load(directory, event, by_kind, buckets, faults) for event in by_kind.get("load.started", ())),
         sabotage=_sabotage(sabotaged[-1]) if sabotaged else None,
+        compared=tuple(comparison.read(event) for event in by_kind.get("comparison.judged", ())),
     )
 
 
@@ -83,12 +89,14 @@ def judgement(event: Event) -> Judgement:
         outcome=str(event.get("outcome", "not judged")),
         samples=integer(event.get("samples")) or 0,
         detail=str(event.get("detail") or ""),
-        interval=_interval(event.get("interval")),
+        interval=interval(event.get("interval")),
         worst=tuple(_worst(entry) for entry in event.get("worst") or () if isinstance(entry, Mapping)),
+        moment_ns=integer(event.get("moment")),
     )
 
 
-def _interval(value: Any) -> tuple[float, float] | None:
+def interval(value: Any) -> tuple[float, float] | None:
+    """A pair of numbers, the upper of which may be infinite (null), else None."""
     if not isinstance(value, list | tuple) or len(value) != 2:
         return None
     low, high = number(value[0]), number(value[1])
@@ -101,6 +109,7 @@ def _worst(entry: Mapping[str, Any]) -> Worst:
         latency=number(entry.get("latency")) or 0.0,
         name=str(entry.get("name", "")),
         error=str(entry.get("error") or ""),
+        trace=str(entry.get("trace") or ""),
     )
 
 
@@ -126,22 +135,30 @@ def _faults(began: Sequence[Event], ended: Sequence[Event]) -> tuple[Fault, ...]
     return tuple(faults)
 
 
-def _load(directory: Path, event: Event, finished: Sequence[Event], buckets: int) -> Load:
+def _load(
+    directory: Path, event: Event, by_kind: Mapping[str, Sequence[Event]], buckets: int, faults: Sequence[Fault]
+) -> Load:
     id = str(event.get("load", ""))
-    end: Event = next((e for e in finished if e.get("load") == event.get("load")), {})
+    mine = {kind: [e for e in by_kind.get(kind, ()) if e.get("load") == event.get("load")] for kind in _OF_LOADS}
+    end: Event = next(iter(mine["load.finished"]), {})
     path = (directory / str(event.get("file") or f"load/{id}")).resolve()
-    if directory.resolve() not in path.parents:
+    if not buckets:
+        recorded = traffic.Recorded()
+    elif directory.resolve() not in path.parents:
         recorded = traffic.Recorded(notes=("its record file lies outside the run directory and was not read",))
     else:
-        recorded = traffic.read(path, buckets=buckets)
+        windows = [Window(f.id, f.kind, f.target, f.began_ns, f.ended_ns) for f in faults]
+        recorded = traffic.read(path, buckets=buckets, windows=windows)
     notes = list(recorded.notes)
     told = integer(end.get("requests"))
     if not end:
         notes.append("its end was never seen")
-    elif told is not None and told > recorded.requests:
+    elif buckets and told is not None and told > recorded.requests:
         notes.append(f"{told:,} requests were made, of which {recorded.requests:,} could be read")
     errors = mapping(end.get("user_errors"))
     notes += [f"a task of the locustfile raised {error} ({count} times)" for error, count in errors.items()]
+    behind = end.get("behind") or next((event.get("reason") for event in mine["load.behind"]), "")
+    cpu, busiest = saturation.read(mine["load.sampled"])
     return Load(
         id=id,
         locustfile=str(event.get("locustfile") or ""),
@@ -153,7 +170,19 @@ def _load(directory: Path, event: Event, finished: Sequence[Event], buckets: int
         cpu_seconds=number(end.get("cpu_seconds")),
         recorded=recorded,
         notes=tuple(notes),
+        arrivals=_arrivals(event.get("arrivals")),
+        behind=str(behind or ""),
+        cpu=cpu,
+        busiest=busiest,
     )
+
+
+def _arrivals(value: Any) -> str:
+    """A pattern of arrivals in a few words; empty for a closed loop, and for one of another version."""
+    try:
+        return notation.words(from_document(value))
+    except (ConfigurationError, KeyError, TypeError, ValueError):
+        return ""
 
 
 def _sabotage(event: Event) -> Sabotage:

@@ -60,7 +60,7 @@ def _verdicts(report: RunReport) -> list[str]:
     widths = [max((len(row[column]) for group in rows for row in group), default=0) for column in range(5)]
     lines = []
     for scenario, group in zip(shown, rows, strict=True):
-        lines.append(f"{_marked(scenario.verdict)}  {words.short(scenario.test)}")
+        lines.append(f"{_marked(scenario.verdict)}  {words.short(scenario.test)}{words.loops(scenario)}")
         for row in group:
             cells = [
                 text.rjust(width) if column in _FIGURES else text.ljust(width)
@@ -145,7 +145,9 @@ def _narrated(kind: str, event: Event) -> str | None:
         case "engine.failed":
             return f"{get('engine')} failed: {get('reason')}"
         case "load.started":
-            return f"load {get('load')}: {get('users', 'some')} users on {get('host')}"
+            return f"load {get('load')}: {words.loop(event)}, on {get('host')}"
+        case "load.behind":
+            return f"load {get('load')}: generator behind: {get('reason')}"
         case "load.finished":
             sent, failed = words.plain(get("requests", 0)), words.plain(get("failures", 0))
             return f"load {get('load')}: {sent} requests, {failed} failed"
@@ -159,6 +161,11 @@ def _narrated(kind: str, event: Event) -> str | None:
             judged = reading.judgement(event)
             found = "" if judged.value is None else f"{quantity(judged.value, judged.unit)}, "
             return f"{judged.objective} ({judged.phase}): {found}limit {words.limit(judged)}: {judged.outcome}"
+        case "comparison.judged":
+            ratio, interval = reading.number(get("ratio")), reading.interval(get("interval"))
+            ends = f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+            found = "" if ratio is None else f"{ratio:.3f} times{ends}: "
+            return f"{get('comparison')}, {get('metric')} of {get('endpoint')}: {found}{get('outcome')}"
         case "scenario.sabotaged":
             return f"sabotage {get('switch')}: {get('outcome')}"
     return None

@@ -1,18 +1,25 @@
-"""What a report tells of one load: percentiles and rates over time, by endpoint and by kind of failure."""
+"""What a report tells of one load: over time, around each fault, by endpoint and by kind of failure."""
 
 from __future__ import annotations
 
-from array import array
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from pytest_enterprise.load import records
-from pytest_enterprise.load.statistics import Summary, percentile
+from pytest_enterprise.errors import ConfigurationError
+from pytest_enterprise.load.records import RECORD
+from pytest_enterprise.load.statistics import Summary
+from pytest_enterprise.objectives.phases import Window
+from pytest_enterprise.report.scales import LatencyAxis
 
-_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
+ROWS = 20
+"""Of the heat map, between the ends of the latency axis."""
+_STEPS = (
+    *(m * e / 1000 for e in (10, 100, 1000) for m in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8)),
+    *(10, 15, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400),
+)
 _ENOUGH = 20
 """Requests in a bucket from which on its percentiles tell three lines apart."""
 _FEWEST = 40
@@ -20,10 +27,17 @@ _FEWEST = 40
 
 
 class Bucket(NamedTuple):
-    """The requests that were sent within one step of time; latencies in seconds, None where nothing was sent."""
+    """One step of time; latencies in seconds, of the requests that were sent in it, None where there is none."""
 
-    ok: int
+    sent: int
     failed: int
+    """Of those sent in it."""
+    answered: int
+    """Ended in it, well or not."""
+    refused: int
+    """Ended in it and had failed."""
+    under_way: int
+    """Sent and not ended at its end: the backlog."""
     p50: float | None
     p95: float | None
     p99: float | None
@@ -38,10 +52,24 @@ class Timeline:
     step: float
     """Seconds of one bucket."""
     buckets: tuple[Bucket, ...]
+    axis: LatencyAxis
+    heat: tuple[tuple[int, ...], ...]
+    """For each bucket the requests sent in it, by the rows of the latency axis, the quickest first."""
+    failed_heat: tuple[tuple[int, ...], ...]
+    """Those of them that failed; empty when none did."""
 
     @property
     def seconds(self) -> float:
         return self.step * len(self.buckets)
+
+
+class Around(NamedTuple):
+    """One endpoint (or ``all``) before, during and after a fault; None where the phase had no request."""
+
+    name: str
+    before: Summary | None
+    during: Summary | None
+    after: Summary | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +81,9 @@ class Recorded:
     timeline: Timeline | None = None
     """None when there is no request."""
     endpoints: tuple[Summary, ...] = ()
-    """One for each name, in order of names."""
+    """One for each name, in order of names; those with the most requests where there are too many to read."""
+    around: tuple[tuple[str, tuple[Around, ...]], ...] = ()
+    """The id of a fault, and what was felt before, during and after it: the endpoints above, ``all`` first."""
     errors: tuple[tuple[str, str, int], ...] = ()
     """Name, kind of failure and count, the most frequent first."""
     notes: tuple[str, ...] = ()
@@ -62,93 +92,35 @@ class Recorded:
 
 def step_for(seconds: float, requests: int, most: int) -> float:
     """A round bucket width in seconds for at most ``most`` buckets, wider where requests are few."""
-    wanted = max(seconds / most, min(seconds / _FEWEST, seconds * _ENOUGH / max(requests, 1)))
+    wanted = max(seconds / most, min(seconds / min(_FEWEST, most), seconds * _ENOUGH / max(requests, 1)))
     return next((step for step in _STEPS if step >= wanted), float(_STEPS[-1]))
 
 
-def read(path: Path, *, buckets: int = 150) -> Recorded:
+def read(path: Path, *, buckets: int = 150, windows: Sequence[Window] = ()) -> Recorded:
     """The load whose files are ``path`` plus suffix, in at most about ``buckets`` steps of time; never raises OSError.
 
-    What a crash cut short is left out and noted.
+    ``windows`` are the faults to look around. What a crash cut short is left out and noted.
     """
     file = path.with_name(path.name + ".requests")
     try:
         size = file.stat().st_size
-        notes = [f"{file.name} ends within a record"] if size % records.RECORD.size else []
-        starts, latencies, failed = array("q"), array("d"), bytearray()
-        by_name: dict[str, array[int]] = {}
-        errors: Counter[tuple[str, str]] = Counter()
-        for number, (start, latency, name, error, _) in enumerate(records.read(path)):
-            starts.append(start)
-            latencies.append(latency)
-            failed.append(1 if error else 0)
-            if error:
-                errors[name, error] += 1
-            mine = by_name.get(name)
-            if mine is None:
-                mine = by_name[name] = array("q")
-            mine.append(number)
-    except (OSError, OverflowError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "a time that no clock shows"
-        return Recorded(notes=(f"the requests in {file.name} cannot be read: {reason}",))
-    if not starts:
-        return Recorded(notes=(*notes, "no request was recorded"))
-    timeline = _timeline(starts, latencies, failed, buckets)
-    endpoints = tuple(_endpoint(name, by_name[name], latencies, failed, timeline) for name in sorted(by_name))
-    return Recorded(
-        requests=len(starts),
-        failures=sum(failed),
-        timeline=timeline,
-        endpoints=endpoints,
-        errors=tuple((name, error, count) for (name, error), count in errors.most_common()),
-        notes=tuple(notes),
-    )
+        notes = [f"{file.name} ends within a record"] if size % RECORD.size else []
+        if size < RECORD.size:
+            return Recorded(notes=(*notes, "no request was recorded"))
+        from pytest_enterprise.report import figures
+
+        return figures.gather(path, buckets, windows, notes)
+    except OSError as error:
+        return Recorded(notes=(f"the requests in {file.name} cannot be read: {error.strerror}",))
+    except ConfigurationError as error:
+        return Recorded(notes=(f"the requests in {file.name} were not read: {error}",))
 
 
-def _timeline(starts: array[int], latencies: array[float], failed: bytearray, most: int) -> Timeline:
-    first, last = min(starts), max(starts)
-    finish = max(start + round(latency * 1e9) for start, latency in zip(starts, latencies, strict=True))
-    step = step_for(max(last - first, 1) / 1e9, len(starts), most)
-    if finish - last > 2 * step * 1e9:
-        # Users hung at the end: the silence belongs to the picture.
-        step = step_for((finish - first) / 1e9, len(starts), most)
-        last = finish
-    width = round(step * 1e9)
-    groups: list[list[float]] = [[] for _ in range((last - first) // width + 1)]
-    failures = [0] * len(groups)
-    for start, latency, bad in zip(starts, latencies, failed, strict=True):
-        number = (start - first) // width
-        groups[number].append(latency)
-        failures[number] += bad
-    buckets = []
-    for group, bad in zip(groups, failures, strict=True):
-        group.sort()
-        p50, p95, p99 = (percentile(group, percent) for percent in (50, 95, 99))
-        buckets.append(Bucket(len(group) - bad, bad, p50, p95, p99))
-    return Timeline(began_ns=first, step=step, buckets=tuple(buckets))
-
-
-def _endpoint(
-    name: str, numbers: array[int], latencies: array[float], failed: bytearray, timeline: Timeline
-) -> Summary:
-    ordered = sorted(latencies[number] for number in numbers)
-    return Summary(
-        name,
-        len(numbers),
-        sum(failed[number] for number in numbers),
-        len(numbers) / timeline.seconds,
-        percentile(ordered, 50),
-        percentile(ordered, 95),
-        percentile(ordered, 99),
-        ordered[-1],
-    )
-
-
-def runs(buckets: tuple[Bucket, ...]) -> list[tuple[int, int]]:
+def runs(buckets: Sequence[Bucket]) -> list[tuple[int, int]]:
     """Stretches of buckets, as (first, one past the last), in which something was sent."""
     edges = [i for i in range(len(buckets) + 1) if _sent(buckets, i) != _sent(buckets, i - 1)]
     return [(a, b) for a, b in pairwise(edges) if _sent(buckets, a)]
 
 
-def _sent(buckets: tuple[Bucket, ...], number: int) -> bool:
-    return 0 <= number < len(buckets) and buckets[number].p50 is not None
+def _sent(buckets: Sequence[Bucket], number: int) -> bool:
+    return 0 <= number < len(buckets) and buckets[number].sent > 0

@@ -5,9 +5,13 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from pytest_enterprise.claims import Answer
+from pytest_enterprise.errors import ConfigurationError
+from pytest_enterprise.load import notation
+from pytest_enterprise.load.arrivals import from_document
 from pytest_enterprise.objectives.text import between, quantity
 from pytest_enterprise.report.parts import Fault, Judgement, RunReport, Scenario
 
@@ -125,6 +129,23 @@ def proof(fault: Fault) -> str:
     }.get(fault.proof, fault.proof or "unknown")
 
 
+def loop(started: Mapping[str, Any]) -> str:
+    """What ``load.started`` tells of its loop: ``30 users, closed loop``; ``constant, 100 per second, open loop``."""
+    users = started.get("users")
+    if started.get("closed_loop") is not False:
+        return f"{count(users, 'user') if isinstance(users, int) and users else 'some users'}, closed loop"
+    try:
+        return f"{notation.words(from_document(started['arrivals']))}, open loop"
+    except (ConfigurationError, KeyError, TypeError, ValueError):  # of another version
+        return "open loop"
+
+
+def loops(scenario: Scenario) -> str:
+    """Which loops its loads were, to stand behind its name: `` (closed loop)``; empty where it had none."""
+    found = sorted({"closed" if load.closed_loop else "open" for load in scenario.loads})
+    return f" ({' and '.join(found)} loop)" if found else ""
+
+
 def fact(name: str, value: Any) -> str:
     """A counter or setting as people read it: ``delayed_ms=1204`` is ``delayed 1,204 ms``."""
     words, _, unit = name.rpartition("_")
@@ -163,8 +184,15 @@ def seconds(value: float | None) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
+def by_hand(report: RunReport) -> bool:
+    """Whether it was no session of pytest: a stack that ``up`` held, or a load from the command line."""
+    return bool(report.command) and Path(report.command[0]).name in ("pytest-enterprise", "cli.py")
+
+
 def again(report: RunReport, test: str = "") -> str:
     """The command that runs it again."""
+    if by_hand(report):
+        return shlex.join(["pytest-enterprise", *report.command[1:]])
     runtime = report.settings.get("runtime")
     parts = ["pytest", *([test] if test else report.command[1:])]
     if report.seed is not None and not any(part.startswith("--enterprise-seed") for part in parts):

@@ -102,6 +102,11 @@ class Instance(ABC):
     def command_line(self) -> str:
         """The command as one could type it, for errors and reports."""
 
+    @property
+    def main_pid(self) -> int | None:
+        """Its main process, by this machine's number, where its processes are this machine's; None elsewhere."""
+        return None
+
     @abstractmethod
     async def pids(self) -> list[int]:
         """All its processes, by the numbers that this machine gives them."""

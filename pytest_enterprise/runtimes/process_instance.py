@@ -213,6 +213,10 @@ class ProcessInstance(Instance):
     def command_line(self) -> str:
         return shlex.join(self._argv)
 
+    @property
+    def main_pid(self) -> int | None:
+        return self._pid
+
     async def pids(self) -> list[int]:
         answer = await self._supervisor.ask("pids", key=self._key)
         found: list[int] = answer["pids"]

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.compliance
 @pytest.mark.scenario(claim="audit-trail", sabotage={"audit_off": "unaudited"})
 def test_every_task_has_an_audit_row(stack, journey, books, faults, objectives):
     """Under load, with a replica killed in the middle of it, each recorded task has one row, by its own replica."""
-    with journey(users=40) as traffic:
+    with journey(rate=40) as traffic:
         traffic.run_for(1)
         with faults.kill("agent-service-3") as kill:
             traffic.run_for(2)
@@ -23,7 +23,7 @@ def test_every_task_has_an_audit_row(stack, journey, books, faults, objectives):
 @pytest.mark.scenario(claim="audit-of-the-unheard", sabotage={"audit_off": "unaudited"})
 def test_commits_that_nobody_hears_of_are_audited_once(journey, books, faults, objectives):
     """Connections to the database break after the commit: the row that tells of a task is there, and there once."""
-    with journey(users=40) as traffic:
+    with journey(rate=40) as traffic:
         traffic.run_for(0.5)
         with faults.cut_answer(
             "agent-service -> postgres", protocol="postgres", match="INSERT INTO tasks", share=0.05

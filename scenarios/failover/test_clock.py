@@ -33,7 +33,7 @@ def fewest_serving(gateway, seconds):
 def test_a_clock_jumps_across_the_lease(stack, gateway, journey, books, faults, objectives):
     """A replica's clock jumps an hour back, then ahead: its lease goes on, and no request fails."""
     replicas = len(stack.instances("agent-service"))
-    with journey(users=40) as traffic:
+    with journey(rate=40) as traffic:
         traffic.run_for(1.5)
         with faults.clock("agent-service:one", offset=-HOUR) as back:
             fewest = fewest_serving(gateway, TTL + 2)

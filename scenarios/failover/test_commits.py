@@ -9,7 +9,7 @@ pytestmark = pytest.mark.failover
 @pytest.mark.scenario(claim="ambiguous-commit", sabotage={"idempotency_off": "doubled"})
 def test_commits_that_nobody_hears_of(journey, books, faults, objectives):
     """One in twenty connections to the database breaks after the task was stored and before the service knows."""
-    with journey(users=40) as traffic:
+    with journey(rate=40) as traffic:
         traffic.run_for(1)
         with faults.cut_answer(
             "agent-service -> postgres", protocol="postgres", match="INSERT INTO tasks", share=0.05

@@ -21,7 +21,7 @@ def enterprise_stack_spec(enterprise_stack_spec):
 def test_the_database_host_loses_power(journey, books, faults, objectives):
     """What was not synced is gone, and no acknowledged task is among it; users are served soon after the restart."""
     books.command("CHECKPOINT")  # what was written before the load is not the question
-    with journey(users=40) as traffic:
+    with journey(rate=40) as traffic:
         traffic.run_for(2)
         with faults.power_failure("postgres") as failure:
             pass
@@ -38,7 +38,7 @@ def test_the_database_host_loses_power(journey, books, faults, objectives):
 @pytest.mark.scenario(claim="disk-full", sabotage={"early_ack": "lost"})
 def test_the_disk_of_the_database_is_full(journey, books, faults, objectives):
     """For 3 s nothing can grow: refusals are quick and honest, and all is well within 3 s of room."""
-    with journey(users=40) as traffic:
+    with journey(rate=40) as traffic:
         traffic.run_for(2)
         with faults.disk_full("postgres") as full:
             with contextlib.suppress(psycopg.OperationalError):

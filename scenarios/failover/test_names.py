@@ -17,7 +17,7 @@ def enterprise_stack_spec(enterprise_stack_spec):
 @pytest.mark.scenario(claim="names-fail", sabotage={"names_forgotten": "availability-during"})
 def test_names_fail(journey, books, faults, objectives):
     """No replica can resolve names, and its database connections break: it goes on with the addresses it knows."""
-    with journey(users=60) as traffic:
+    with journey(rate=60) as traffic:
         traffic.run_for(1.5)
         with faults.dns("agent-service", "servfail") as names:
             with faults.reset("agent-service -> postgres"):

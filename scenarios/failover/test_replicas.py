@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytest_enterprise import Availability, Recovery
+from pytest_enterprise import Availability, Recovery, TimeToDetect, watch
 
 pytestmark = [pytest.mark.failover, pytest.mark.demo]
 
@@ -33,7 +33,7 @@ def test_kill_one_of_three(journey, books, faults, objectives):
     claim="silent-replica",
     sabotage={"health_checks_off": "recovery"},
 )
-def test_pause_a_replica(journey, books, faults, objectives):
+def test_pause_a_replica(journey, books, gateway, faults, objectives):
     """One of three replicas stays alive but silent: it is taken out of the routes, and no task is lost or doubled.
 
     Sooner than its registration ends (3 s), or the registry's lease would be what this shows.
@@ -41,10 +41,12 @@ def test_pause_a_replica(journey, books, faults, objectives):
     with journey() as traffic:
         traffic.run_for(2)
         with faults.pause("agent-service-2") as pause:
-            traffic.run_for(4)
+            noticed = watch(lambda: sum(gateway.endpoints().values()) == 2, timeout=2.5)
+            traffic.run_for(3)
         traffic.run_for(1)
     objectives.check(
         Availability(at_least=0.995, phase="during"),
+        TimeToDetect(within=2.0, noticed=noticed),
         Recovery(within=2.0, since="begin", availability=0.99, latency=0.4),
         *books.facts(traffic),
         load=traffic,

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.integration
 )
 def test_answers_lost_between_service_and_gateway(journey, books, faults, objectives):
     """One in twenty answers to POST /tasks is lost after the task was recorded: the gateway asks again, as it may."""
-    with journey(users=100) as traffic:
+    with journey(rate=100) as traffic:
         traffic.run_for(1)
         with faults.cut_answer("gateway -> agent-service", protocol="http", match="^POST /tasks", share=0.05) as cut:
             traffic.run_for(4)

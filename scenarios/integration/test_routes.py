@@ -11,7 +11,7 @@ pytestmark = pytest.mark.integration
 @pytest.mark.scenario(claim="new-replica-serves", sabotage={"discovery_stale": "share-of-the-new"})
 def test_a_new_replica_takes_traffic(stack, gateway, journey, books, objectives):
     """A fourth replica takes its share under load and leaves again in good order; no request fails."""
-    with journey(users=60) as traffic:
+    with journey(rate=60) as traffic:
         traffic.run_for(1)
         added = stack.add("agent-service")
         try:

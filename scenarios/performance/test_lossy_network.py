@@ -17,7 +17,7 @@ def enterprise_stack_spec(enterprise_stack_spec):
 @pytest.mark.scenario(claim="lossy-network", sabotage={"chatty_database": "latency-p90-during"})
 def test_the_network_of_the_database_loses_packets(journey, books, faults, objectives):
     """Of what the database sends 3 % is lost, 5 % comes twice and some is overtaken: only few requests wait."""
-    with journey(users=60) as traffic:
+    with journey(rate=30) as traffic:
         traffic.run_for(1.5)
         with faults.packets("postgres", loss=0.03, duplicate=0.05, delay=0.002, reorder=0.05) as lossy:
             traffic.run_for(5)

@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.performance, pytest.mark.demo]
 @pytest.mark.scenario(claim="slow-database", sabotage={"chatty_database": "availability-during"})
 def test_300_ms_on_the_database_link(journey, books, faults, objectives):
     """With 300 ms on the database link no request fails, and the slowest in a hundred still ends within 1.5 s."""
-    with journey(users=40) as traffic:
+    with journey(rate=40) as traffic:
         traffic.run_for(2)
         with faults.latency("agent-service -> postgres", 0.3) as slow:
             traffic.run_for(5)

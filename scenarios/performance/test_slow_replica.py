@@ -11,7 +11,7 @@ pytestmark = pytest.mark.performance
 @pytest.mark.scenario(claim="slow-replica", sabotage={"retries_off": "availability-during"})
 def test_a_slow_replica_is_contained(journey, books, faults, objectives):
     """One replica takes each request 5 s late: the gateway gives up on it after half a second and asks another."""
-    with journey(users=40) as traffic:
+    with journey(rate=40) as traffic:
         traffic.run_for(1.5)
         with faults.http("gateway -> agent-service-1", route="/tasks", delay=5.0) as slow:
             traffic.run_for(5)

@@ -25,7 +25,7 @@ def ask(url, number):
 @pytest.mark.scenario(claim="damage-is-told", sabotage={"damage_ignored": "missing"})
 def test_a_damaged_page_is_never_an_answer(stack, gateway, journey, books, faults, objectives):
     """Bits flip in the file of the tasks: nobody is told that a task is missing, and all come back with the file."""
-    with journey(users=40) as traffic:
+    with journey(rate=40) as traffic:
         traffic.run_for(1.5)
     tasks = [number for (number,) in books.query("SELECT id FROM tasks ORDER BY recorded_at DESC LIMIT 300")]
     books.command("CHECKPOINT")

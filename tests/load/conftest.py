@@ -3,9 +3,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,18 +19,27 @@ from pytest_enterprise.settings import Settings
 
 
 class Server:
-    """A tiny HTTP server in a thread of its own, with modes fast, 500, hang, close and tasks; it counts requests."""
+    """A tiny HTTP server in a thread of its own, with modes fast, 500, hang, close, bye and tasks.
 
-    def __init__(self, mode: str = "fast") -> None:
+    It counts requests, notes how long each took it, and can stall for a while. "close" hangs up in place of an answer,
+    "bye" after each.
+    """
+
+    def __init__(self, mode: str = "fast", serve: Callable[..., Awaitable[None]] | None = None) -> None:
+        """``serve``, given reader, writer and server, speaks another protocol than HTTP."""
         self.mode = mode
+        self._speak = serve
         self.counts: Counter[str] = Counter()
         self.tasks: dict[str, dict[str, object]] = {}
         self.connections: set[asyncio.StreamWriter] = set()
+        self.seconds: list[float] = []
+        self._well = 0.0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._server = self._call(asyncio.start_server(self._serve, "127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self.url = f"http://{self.address}"
 
     def _call(self, work):
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
@@ -37,32 +48,45 @@ class Server:
     def total(self) -> int:
         return self.counts.total()
 
+    def stall(self, seconds: float) -> None:
+        """Answer nothing for that long."""
+        self._well = time.monotonic() + seconds
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections.add(writer)
         try:
+            if self._speak:
+                return await self._speak(reader, writer, self)
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 method, path, _ = head.decode().split(" ", 2)
                 length = re.search(rb"(?i)content-length: *(\d+)", head)
                 body = await reader.readexactly(int(length.group(1))) if length else b""
+                began = time.monotonic()
                 self.counts[f"{method} {path}"] += 1
                 if self.mode == "close":
                     break
                 if self.mode == "hang":
                     await asyncio.sleep(60)
+                while (left := self._well - time.monotonic()) > 0:
+                    await asyncio.sleep(left)
                 status, answer = self._answer(method, path, head, body)
                 writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(answer)}\r\n\r\n".encode() + answer)
                 await writer.drain()
+                self.seconds.append(time.monotonic() - began)
+                if self.mode == "bye":
+                    break
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
             self.connections.discard(writer)
             writer.close()
+        return None
 
     def _answer(self, method: str, path: str, head: bytes, body: bytes) -> tuple[int, bytes]:
         if self.mode == "500":
             return 500, b"broken"
-        if self.mode == "fast":
+        if self.mode in ("fast", "bye"):
             return 200, b"hello"
         return self.task(method, path, head, json.loads(body) if body else None)
 
@@ -89,13 +113,35 @@ class Server:
 def serve() -> Iterator[Callable[..., Server]]:
     servers = []
 
-    def make(mode: str = "fast", kind: type[Server] = Server) -> Server:
-        servers.append(kind(mode))
+    def make(mode: str = "fast", speak: Callable[..., Awaitable[None]] | None = None) -> Server:
+        servers.append(Server(mode, speak))
         return servers[-1]
 
     yield make
     for server in servers:
         server.close()
+
+
+@pytest.fixture
+def serve_app() -> Iterator[Callable[..., str]]:
+    """Serves ASGI applications on 127.0.0.1, each in a thread of its own; gives ``host:port``."""
+    import uvicorn
+
+    served = []
+
+    def serve(app, **settings) -> str:
+        listening = socket.create_server(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="wsproto", lifespan="off", **settings))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        served.append((server, thread, listening))
+        return f"127.0.0.1:{listening.getsockname()[1]}"
+
+    yield serve
+    for server, thread, listening in served:
+        server.should_exit = server.force_exit = True
+        thread.join(10)
+        listening.close()
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def test_wrong_answers_are_failures(serve, load):
     with load(LOCUSTFILE, users=2, host=server.url, options={"rate": 20, "replay": 0.5}) as traffic:
         traffic.wait_for_requests(30)
     errors = {(r.name, r.error) for r in traffic.records() if r.error}
-    assert ("GET /tasks/{id}", "the task's answer is wrong") in errors
+    assert ("GET /tasks/{id}", "wrong: not the result of its plan") in errors
     assert any(name == "POST /tasks (replay)" for name, _ in errors)
 
 

@@ -62,6 +62,48 @@ def test_mistakes_are_told(locustfile, tmp_path):
         command.main(parse(tmp_path / "no.py", *common, "--web"))
 
 
+OBJECTIVES = """
+[tool.pytest-enterprise.objectives]
+nightly.served = {kind = "Availability", at_least = 0.9, phase = "whole"}
+strict.served = {kind = "Latency", percentile = 50, at_most = 1e-6, phase = "whole"}
+"""
+
+
+def test_a_load_can_be_judged_from_the_command_line(serve, locustfile, tmp_path, monkeypatch):
+    """Status 0 where the objectives held, 1 with the reason where one did not; annotations and summary for GitHub."""
+    (tmp_path / "pyproject.toml").write_text(OBJECTIVES)
+    summary = tmp_path / "summary.md"
+
+    def run(*names, **environ):
+        arguments = ["load", locustfile(), "--host", serve().url, "--users", 3, "--rate", 50, "--seconds", 1]
+        arguments += [f"--objectives={name}" for name in names]
+        return subprocess.run(
+            (sys.executable, "-m", "pytest_enterprise.cli", *map(str, arguments)),
+            cwd=tmp_path,
+            env={**os.environ, **environ},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    held = run("nightly")
+    assert held.returncode == 0, held.stdout + held.stderr
+    assert re.search(
+        r"^served: held: 100 % \(.* to 100 %\), limit at least 90 %, \d+ samples$", held.stdout, re.MULTILINE
+    )
+    broken = run("strict", GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(summary))
+    assert broken.returncode == 1
+    assert re.search(r"^served: broken: .*limit at most 0.001 ms", broken.stdout, re.MULTILINE)
+    assert "worst requests:" in broken.stdout
+    assert re.search(r"^again: .*load .*--objectives=strict", broken.stdout, re.MULTILINE)
+    assert re.search(r"^::error title=.*served%3A broken::", broken.stdout, re.MULTILINE)
+    assert "0 of 1 objective held" in summary.read_text()
+    unknown = run("nigtly")
+    assert unknown.returncode == 2
+    assert "Did you mean 'nightly'" in unknown.stderr
+    assert not unknown.stdout
+
+
 def test_ctrl_c_ends_a_load_with_its_table(serve, locustfile, tmp_path):
     """Without --seconds it runs until Ctrl-C, and then still tells the figures."""
     server = serve()
@@ -142,3 +184,30 @@ def test_a_web_port_that_is_taken_is_told_before_locust_starts(locustfile, tmp_p
     assert done.stderr == (
         f"pytest-enterprise: --web-port {port}: Address already in use. Give another one, or end what listens there.\n"
     )
+
+
+def test_arrivals_from_the_command_line_make_an_open_loop(serve, locustfile, tmp_path, capsys):
+    """--arrivals sends at intended moments, and the table says that the loop is open and how it was kept."""
+    server = serve()
+    given = parse(
+        *(locustfile(), "--host", server.url, "--arrivals", "step:40/1s", "--seed", 3),
+        *("--reports", tmp_path / "r"),
+    )
+    assert command.main(given) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"open loop: 40 of 40 arrivals made, the latest [\d.]+ ms after its moment", out), out
+    assert "closed loop" not in out
+    assert "GENERATOR" not in out
+    assert server.total == 40
+    server.mode = "hang"
+    given = parse(
+        *(locustfile(), "--host", server.url, "--arrivals", "30", "--users", 2, "--seconds", 1),
+        *("--reports", tmp_path / "r"),
+    )
+    assert command.main(given) == 0
+    assert "GENERATOR BEHIND, do not judge by this load: the limit of 2 journeys" in capsys.readouterr().out
+    for option in ("--rate", "--spawn-rate"):
+        with pytest.raises(ConfigurationError, match=rf"{option} is for the users of a closed loop"):
+            command.main(parse(locustfile(), "--host", server.url, "--arrivals", 5, option, 2))
+    with pytest.raises(ConfigurationError, match=r"rate=0\.0 is no rate"):
+        command.main(parse(locustfile(), "--host", server.url, "--arrivals", "poisson:0"))

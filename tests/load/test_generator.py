@@ -346,6 +346,7 @@ def test_locust_dies_even_when_its_tasks_never_yield(serve, load, locustfile, tm
     os.close(send)
     settings = {
         "locustfile": str(path),
+        "arrivals": None,
         "users": 1,
         "spawn_rate": None,
         "host": "http://127.0.0.1:1",

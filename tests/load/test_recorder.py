@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -84,12 +86,43 @@ class RetriesExceeded(Exception):
         (LocustBadStatusCode(), "HTTP 404"),
         (RetriesExceeded(), "TimeoutError"),
         (ConnectionRefusedError(111, "refused"), "ConnectionRefusedError"),
-        (CatchResponseError("task 123456 at 0x7f00 is wrong"), "task ... at ... is wrong"),
-        (CatchResponseError("x" * 500), "x" * 120),
-        (CatchResponseError(""), "check failed"),
+        (CatchResponseError("task 123456 at 0x7f00 is wrong"), "wrong: task ... at ... is wrong"),
+        (CatchResponseError("x" * 500), "wrong: " + "x" * 120),
+        (CatchResponseError(""), "wrong: check failed"),
         ("plain text", "plain text"),
     ],
 )
 def test_kinds_of_failure(failure, kind):
     """Failures are few kinds, not one for each request."""
     assert kind_of(failure) == kind
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(200, "wrong: no total"), (301, "wrong: no total"), (503, "no total"), (404, "no total"), (0, "no total")],
+)
+def test_a_wrong_answer_is_told_from_a_refusal_and_from_none(status, kind):
+    """A check that failed on a good status found an answer wrong; on any other it only says more of what failed."""
+    assert kind_of(CatchResponseError("no total"), SimpleNamespace(status_code=status)) == kind
+
+
+def test_what_a_user_calls_wrong_is_wrong_once():
+    """A locustfile may say so itself, whatever the status."""
+    answer = SimpleNamespace(status_code=404)
+    assert kind_of(CatchResponseError("wrong: an acknowledged task is gone"), answer).startswith("wrong: an ack")
+
+
+def test_of_the_slowest_so_far_the_trace_ids_are_kept_and_no_more(tmp_path):
+    """Of each name the first three, then only what is slower than three before it; a bounded number in all."""
+    made = Recorder(tmp_path / "x")
+    for number, milliseconds in enumerate([5, 4, 6, 1, 3, 7, 2, 7]):
+        answer = SimpleNamespace(trace_id=f"{number:032x}")
+        made.on_request("GET", "/", milliseconds, 0, response=answer)
+    made.on_request("GET", "/other", 1, 0, response=SimpleNamespace())
+    made.flush()
+    kept = [json.loads(line)["trace_id"] for line in (tmp_path / "x.slowest.jsonl").read_text().splitlines()]
+    assert kept == [f"{number:032x}" for number in (0, 1, 2, 5, 7)]
+    for number in range(recorder.UNEXPECTED + 10):
+        made.on_request("GET", f"/{number}", 1, 0, response=answer)
+    made.close()
+    assert len((tmp_path / "x.slowest.jsonl").read_text().splitlines()) < recorder.UNEXPECTED

@@ -9,6 +9,7 @@ import pytest
 
 import pytest_enterprise
 from pytest_enterprise.errors import ConfigurationError
+from pytest_enterprise.load.columns import Columns
 from pytest_enterprise.objectives import (
     Availability,
     Fact,
@@ -86,7 +87,10 @@ def test_the_message_reads_well(judge, stream, window):
         judge.check(Availability(at_least=0.995), load=load, faults=[window(5, 10)])
     assert str(raised.value).splitlines() == [
         "availability-during: broken: 80.03 % (76.31 % to 83.3 %), limit at least 99.5 %, 501 samples",
-        "  100 of 501 requests failed (100 × HTTP 503); 95 % interval 76.31 % to 83.3 %",
+        (
+            "  100 of 501 requests failed (100 × HTTP 503); 95 % interval 76.31 % to 83.3 %; "
+            "minimum detectable change 1.3 percentage points"
+        ),
         "  during cut on a -> b (main-1), from 5.000 s to 10.000 s of the load",
         "  worst requests:",
         "    at 6.000 s  GET /  0.010 s  HTTP 503  1.000 s into cut on a -> b",
@@ -96,6 +100,49 @@ def test_the_message_reads_well(judge, stream, window):
         "seed 7",
         "again: pytest scenarios/test_shop.py::test_cut --enterprise-seed=7",
     ]
+
+
+def test_the_message_tells_the_faults_settings_and_the_trace_ids(judge, events, stream):
+    """What the fault did, in what it was told to do; and under which id the service logged the worst requests."""
+
+    class Traced(Load):
+        def unexpected(self):
+            found = [r for r in self._requests if r.error]
+            return [
+                *(
+                    {"start": r.start, "name": r.name, "error": r.error, "trace_id": f"{i:032x}"}
+                    for i, r in enumerate(found)
+                ),
+                {"left_out": 7},
+            ]
+
+    slow = SimpleNamespace(kind="latency", target="a -> b", settings={"seconds": 0.3, "jitter": 0.0, "direction": None})
+    fault = SimpleNamespace(id="main-3", fault=slow, began_ns=5 * S, ended_ns=10 * S)
+    load = Traced(stream(20, bad=lambda at: 6 <= at < 7 or 9 <= at < 9.01))
+    with pytest.raises(ObjectiveBroken) as raised:
+        judge.check(Availability(at_least=0.995), load=load, faults=[fault])
+    lines = str(raised.value).splitlines()
+    assert "  during latency on a -> b (main-3: seconds 0.3), from 5.000 s to 10.000 s of the load" in lines
+    assert lines[4].endswith(f"HTTP 503  1.000 s into latency on a -> b  trace {0:032x}")
+    assert [entry["trace"] for entry in events[0]["worst"]] == [f"{i:032x}" for i in range(3)]
+
+
+def test_the_columns_of_the_worst_requests_are_aligned(judge, request_at, stream, window):
+    """So that they can be compared at a glance."""
+    late = [request_at(5, 12.5, "TimeoutError", name="POST /tasks"), request_at(6, 1, "HTTP 503", name="GET /")]
+    with pytest.raises(ObjectiveBroken) as raised:
+        judge.check(Availability(at_least=1.0, phase="whole"), load=Load([*stream(4), *late]))
+    assert str(raised.value).splitlines()[-5:-3] == [
+        "    at 5.000 s  POST /tasks  12.500 s  TimeoutError",
+        "    at 6.000 s  GET /        1.000 s   HTTP 503",
+    ]
+
+
+def test_the_command_that_runs_it_again_can_be_given(events, judge):
+    """The plugin gives it with the options that the run had."""
+    made = Objectives(lambda kind, **fields: None, TEST, seed=7, again="pytest x --enterprise-runtime=container")
+    with pytest.raises(ObjectiveBroken, match=r"again: pytest x --enterprise-runtime=container$"):
+        made.check(Fact("lost", 1, 0))
 
 
 def test_several_are_named_in_the_first_line_the_broken_first(judge, stream, window):
@@ -230,6 +277,8 @@ def test_what_the_faults_were_doing(window):
         (0.0, "share", "0 %"),
         (0.25743, "share", "25.74 %"),
         (0.0123, "s", "0.012 s"),
+        (0.00025, "s", "0.25 ms"),
+        (0, "s", "0.000 s"),
         (3, "tasks", "3 tasks"),
         (51.3333, "requests/s", "51.33 requests/s"),
         (None, "s", "unknown"),
@@ -247,8 +296,8 @@ def test_intervals_and_errors_in_words(request_at):
     assert between((0.1, float("inf")), "s") == "at least 0.100 s"
     assert between((0.9, 0.95), "share") == "90 % to 95 %"
     made = [request_at(i, error=e) for i, e in enumerate(["A", "B", "B", "", "C", "D", "E"])]
-    assert errors(made, 2) == "2 × B, 1 × A, 3 other kinds"
-    assert errors([]) == ""
+    assert errors(Columns.of(made), 2) == "2 × B, 1 × A, 3 other kinds"
+    assert errors(Columns.of([])) == ""
 
 
 def test_objectives_come_from_the_package_too():
@@ -256,3 +305,23 @@ def test_objectives_come_from_the_package_too():
     for name in ("Availability", "Fact", "Latency", "Recovery", "Refusals", "Throughput"):
         assert name in pytest_enterprise.__all__
         assert getattr(pytest_enterprise, name).__name__ == name
+
+
+def test_a_generator_that_fell_behind_is_not_judged(events, stream):
+    """What a load did that did not keep to its arrivals proves nothing, good or bad; facts are judged all the same."""
+    objectives = Objectives(lambda kind, **fields: events.append((kind, fields)), TEST)
+    load = Load(stream(10, bad=lambda at: at < 5))
+    load.behind = "the limit of 5 journeys at once was met"
+    with pytest.raises(ObjectiveNotJudged, match=r"generator behind, the limit of 5 journeys") as failed:
+        objectives.check(
+            Availability(at_least=0.995, phase="whole"),
+            Latency(percentile=95, at_most=1, phase="whole"),
+            Fact("lost", 0, 0, "<=", "tasks"),
+            load=load,
+        )
+    assert [verdict.outcome for verdict in failed.value.verdicts] == ["not judged"] * 2
+    assert [fields["outcome"] for _, fields in events] == ["not judged", "not judged", "held"]
+    load.behind = ""
+    again = Objectives(lambda kind, **fields: None, TEST)
+    with pytest.raises(ObjectiveBroken):
+        again.check(Availability(at_least=0.995, phase="whole"), load=load)

@@ -72,6 +72,7 @@ def test_refusals_that_are_quick_and_honest_hold(stream, window):
     verdict = one(Refusals(within=1.0), requests, window(5, 8))
     assert (verdict.outcome, verdict.samples, verdict.value) == ("held", 300, 0.01)
     assert "300 of 301 requests refused (300 × HTTP 503)" in verdict.detail
+    assert verdict.detail.endswith("had 0.99 % or more hung or failed otherwise, it would have shown")
 
 
 def test_a_refusal_that_hung_breaks_it(stream, request_at, window):

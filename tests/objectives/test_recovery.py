@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_enterprise.errors import ConfigurationError
+from pytest_enterprise.load.columns import Columns
 from pytest_enterprise.load.records import Request
 from pytest_enterprise.objectives import Recovery, Window, judge
-from pytest_enterprise.objectives.recovery import Found, Moment, find, moments
+from pytest_enterprise.objectives.moments import Found, Moments, find, moments
 
 S = 1_000_000_000
 
@@ -200,12 +204,21 @@ def test_without_a_fault(stream):
     assert one(Recovery(within=3.0), stream(20)).outcome == "not judged"
 
 
+class Moment(NamedTuple):
+    at: int
+    good: bool
+
+
+def columns(found):
+    at = np.array([moment.at for moment in found], np.int64)
+    return Moments(at, np.array([moment.good for moment in found], bool), Columns.of([]))
+
+
 def test_what_fails_at_the_very_end_is_part_of_the_last_full_stretch():
     """A burst of failures too close to the end to have a stretch of its own is not lost."""
-    dummy = Request(0, 0.0, "a", "", 0)
-    found = [Moment(at, True, dummy) for at in (*range(0, 18, 2), 21)]
-    assert find(found, 30, 0.5, 10).recovered == 0
-    assert find([*found, *(Moment(28, False, dummy) for _ in range(20))], 30, 0.5, 10).recovered is None
+    found = [Moment(at, True) for at in (*range(0, 18, 2), 21)]
+    assert find(columns(found), 30, 0.5, 10).recovered == 0
+    assert find(columns([*found, *(Moment(28, False) for _ in range(20))]), 30, 0.5, 10).recovered is None
 
 
 def test_a_fault_at_the_very_start_of_the_load(stream, window):
@@ -250,9 +263,8 @@ def reference(found, until, share, sustained, stretch):
 def test_agrees_with_the_definition(times, until, share_and_stretch, sustained):
     """The quick search finds the very moment that the slow definition finds."""
     share, stretch = share_and_stretch
-    dummy = Request(0, 0.0, "a", "", 0)
-    found = sorted((Moment(at, good, dummy) for at, good in times), key=lambda m: (m.at, m.good))
-    quick = find(found, until, share, sustained)
+    found = sorted((Moment(at, good) for at, good in times), key=lambda m: (m.at, m.good))
+    quick = find(columns(found), until, share, sustained)
     assert isinstance(quick, Found)
     assert quick.recovered == reference(found, until, share, sustained, stretch)
 
@@ -269,16 +281,16 @@ def test_agrees_with_the_definition(times, until, share_and_stretch, sustained):
 )
 def test_moments_lie_between_the_fault_and_the_end(requests, since, latency):
     """Every moment lies in the time asked about, in order, good ones at the end of their request and started in it."""
-    found = moments(requests, since * 1000, 90_000, latency)
-    assert [m.at for m in found] == sorted(m.at for m in found)
-    for moment in found:
-        assert since * 1000 <= moment.at <= 90_000
-        if moment.good:
-            assert (moment.at, moment.request.error) == (moment.request.end, "")
-            assert moment.request.start >= since * 1000
-            assert latency is None or moment.request.latency <= latency
+    found = moments(Columns.of(requests), since * 1000, 90_000, latency)
+    assert found.at.tolist() == sorted(found.at.tolist())
+    for at, good, request in zip(found.at.tolist(), found.good.tolist(), found.requests, strict=True):
+        assert since * 1000 <= at <= 90_000
+        if good:
+            assert (at, request.error) == (request.end, "")
+            assert request.start >= since * 1000
+            assert latency is None or request.latency <= latency
         else:
-            assert moment.at == max(moment.request.start, since * 1000)
+            assert at == max(request.start, since * 1000)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_a_scenario_from_start_to_report(project, run):
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
         [
-            "*load *: 5 users on http://127.0.0.1:*",
+            "*load *: 5 users, closed loop, on http://127.0.0.1:*",
             "*latency on load -> shop begins*",
             "*= enterprise =*",
             "*held*test_swift*",

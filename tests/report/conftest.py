@@ -1,9 +1,7 @@
 """Builds run directories as a session leaves them, with tens of thousands of recorded requests."""
 
 import json
-import os
 import random
-import shutil
 
 import pytest
 
@@ -141,6 +139,10 @@ class Builder:
                     "fault.ended", fault=fault, test=self.test, proof="acted", acted=bool(evidence), evidence=evidence,
                     ended=start + round(ended * S),
                 )  # fmt: skip
+        for second in range(int(seconds) + 1):
+            self.now = start + second * S
+            engines = {"postgres": 3 + 0.31 * second, "gateway": 1 + 0.12 * second, "etcd-1": 2 + 0.04 * second}
+            self.emit("load.sampled", load=load, test=self.test, generator=0.4 + 0.22 * second, engines=engines)
         self.now = start + round((seconds + 0.2) * S)
         if finish:
             self.emit(
@@ -148,6 +150,9 @@ class Builder:
                 reason="stop", cpu_seconds=1.93, user_errors={},
             )  # fmt: skip
         return start
+
+    def began(self, kind):
+        return next(e["began"] for e in reversed(self.events) if e["kind"] == "fault.began" and e["fault_kind"] == kind)
 
     def usual(self, _):
         return self.random.lognormvariate(-4.6, 0.45), ""
@@ -196,7 +201,8 @@ def kill_one(build, *, sabotage=None, test="scenarios/failover/test_replicas.py:
         build.emit("scenario.sabotaged", test=test, switch=sabotage, objective="availability-during", outcome="caught",
                    detail=f"{sabotage} broke availability-during: 290 × HTTP 503")  # fmt: skip
         return build.end()
-    build.judged("recovery", 0.412, 3.0, "<=", "s", phase="during", fault=fault, detail="resolution 0.004 s")
+    build.judged("recovery", 0.412, 3.0, "<=", "s", phase="during", fault=fault, detail="resolution 0.004 s",
+                 moment=build.began("kill") + round(0.412 * S))  # fmt: skip
     build.judged("lost", 0, 0, "<=", "tasks", detail="of 1,320 looked at")
     build.judged("doubled", 0, 0, "<=", "keys", detail="of 1,320 looked at")
     return build.end()
@@ -225,7 +231,7 @@ def cut_database(build, outcome="broken"):
         for at in (7.31, 7.42, 7.577)
     ]
     build.judged("recovery", 2.58, 2.0, "<=", "s", outcome, phase="during", fault=fault, worst=worst, samples=1201,
-                 detail="counted from the end of the fault")  # fmt: skip
+                 moment=start + round(7.58 * S), detail="counted from the end of the fault")  # fmt: skip
     build.judged("latency-p99-after", None, 0.5, "<=", "s", "not judged", phase="after", fault=fault, samples=31,
                  detail="31 requests, 100 needed to judge this limit")  # fmt: skip
     build.end("failed", "1 of 3 objectives did not hold: recovery\n\nrecovery: broken: 2.580 s, limit at most 2.000 s\n"
@@ -263,6 +269,12 @@ def builder(tmp_path):
 
 
 @pytest.fixture
+def killing():
+    """Adds a scenario that held to a builder's run."""
+    return kill_one
+
+
+@pytest.fixture
 def demo(builder):
     """A run with held, broken and unjudged objectives, a skipped scenario and an ordinary test."""
     return demo_run(builder())
@@ -281,10 +293,13 @@ def demo_run(build):
     return build.write()
 
 
-@pytest.fixture
-def hundreds(builder):
-    """201 scenarios, each with 2,000 requests and its faults."""
-    build = builder()
+@pytest.fixture(scope="session")
+def hundreds(tmp_path_factory):
+    """201 scenarios, each with 2,000 requests, its faults and CPU samples; to be read only."""
+    return hundreds_run(Builder(tmp_path_factory.mktemp("hundreds") / "20261124T022017Z-a1b2c3"))
+
+
+def hundreds_run(build):
     told = build.stack()
     for number in range(67):
         kill_one(build, test=f"scenarios/failover/test_replicas.py::test_kill_one_of_three[{number}]")
@@ -310,28 +325,3 @@ def sabotaged(builder):
     build.end("failed", "the scenario passed with idempotency_off on")
     build.stop(told)
     return build.write()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """A headless Chromium; skipped where there is none, which CI turns into a failure."""
-    path = shutil.which("chromium")
-    try:
-        from playwright import sync_api
-    except ImportError:
-        path = None
-    if path is None:
-        missing = "needs Debian's chromium and Playwright: apt-get install chromium; pip install playwright"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path,
-            args=[
-                "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-                "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            ],
-        )  # fmt: skip
-        yield browser
-        browser.close()

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pytest_enterprise.report import html
+from pytest_enterprise.report import html, words
+from pytest_enterprise.report.model import load_run
 
 EVIL = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 
@@ -138,3 +139,87 @@ def test_hundreds_on_paper(chromium, hundreds):
     assert not folded.is_visible()
     page.emulate_media(media="print")
     assert folded.is_visible()
+
+
+def test_values_under_the_pointer(chromium, demo):
+    """A chart tells what was felt in the step under the pointer and what fault was on, and hides it again."""
+    page = visit(chromium, demo, viewport={"width": 1280, "height": 900})
+    chart = page.locator("svg[data-c]").first
+    chart.scroll_into_view_if_needed()
+    frame = chart.bounding_box()
+    tip = page.locator("#tip")
+    assert not tip.is_visible()
+    page.mouse.move(frame["x"] + frame["width"] * 0.4, frame["y"] + 150)
+    assert tip.is_visible()
+    told = tip.inner_text()
+    for part in ("p50 ", "p99 ", " sent, ", " answered, ", " waiting", "fault: cut agent-service -> postgres"):
+        assert part in told, part
+    page.mouse.move(frame["x"] + 5, frame["y"] + 150)
+    assert not tip.is_visible()
+    assert page.told == []
+
+
+def test_values_by_keyboard(chromium, demo):
+    """Arrow keys walk through a chart step by step, to either end and no further; Escape hides what they told."""
+    page = visit(chromium, demo, viewport={"width": 1280, "height": 900})
+    chart = page.locator("svg[data-c]").first
+    chart.focus()
+    tip = page.locator("#tip")
+    page.keyboard.press("Home")
+    assert tip.inner_text().startswith("0.00 to ")
+    page.keyboard.press("ArrowLeft")
+    assert tip.inner_text().startswith("0.00 to ")
+    page.keyboard.press("ArrowRight")
+    second = tip.inner_text()
+    assert not second.startswith("0.00 to ")
+    page.keyboard.press("End")
+    assert tip.inner_text() != second
+    assert tip.get_attribute("role") == "status"
+    page.keyboard.press("Escape")
+    assert not tip.is_visible()
+    assert page.told == []
+
+
+def test_the_values_are_those_that_were_recorded(chromium, demo):
+    """What the script reads back from the drawing is what was counted, and percentiles to within a percent."""
+    page = visit(chromium, demo)
+    loads = [load for scenario in words.worst_first(load_run(demo).scenarios) for load in scenario.loads]
+    for number, load in enumerate(loads):
+        told = page.evaluate(
+            """n => { const svg = document.querySelectorAll("svg[data-c]")[n];
+                const [,, low, high] = svg.dataset.c.split(" ").map(Number);
+                return { sent: steps(svg, "sent"), answered: steps(svg, "ok"), failed: steps(svg, "no"),
+                    waiting: level(svg),
+                    p99: heights(svg, "p99").map(y => low * (high / low) ** (1 - y / 680)) }; }""",
+            number,
+        )
+        buckets = load.recorded.timeline.buckets
+        assert told["sent"] == [b.sent for b in buckets]
+        assert told["answered"] == [b.answered for b in buckets]
+        assert told["failed"] == ([b.refused for b in buckets] if load.recorded.failures else [])
+        assert told["waiting"] == [b.under_way for b in buckets]
+        for number, bucket in enumerate(buckets):
+            if bucket.p99 is not None:
+                assert told["p99"][number] == pytest.approx(bucket.p99, rel=0.01)
+
+
+def test_parts_can_be_left_out(chromium, demo):
+    """A button for each part hides and shows it, and tells which it does."""
+    page = visit(chromium, demo)
+    chart = page.locator("svg[data-c]").first
+    button = page.locator(".parts").first.get_by_role("button", name="p99")
+    line = chart.locator(".k .p99")
+    assert button.get_attribute("aria-pressed") == "true"
+    button.click()
+    assert button.get_attribute("aria-pressed") == "false"
+    assert line.evaluate("e => getComputedStyle(e).visibility") == "hidden"
+    button.click()
+    assert line.evaluate("e => getComputedStyle(e).visibility") == "visible"
+
+
+def test_shared_words_are_readable_in_the_dark(chromium, demo):
+    """What all charts have in common takes its colours from the page too."""
+    page = visit(chromium, demo, color_scheme="dark")
+    fills = page.evaluate("[...document.querySelectorAll('.defs text')].map(t => getComputedStyle(t).fill)")
+    assert len(fills) > 10
+    assert "rgb(0, 0, 0)" not in fills

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from pytest_enterprise.errors import ConfigurationError
+from pytest_enterprise.load.arrivals import Poisson
 from pytest_enterprise.report import html, write_all
 from pytest_enterprise.report.model import load_run
 from pytest_enterprise.report.terminal import summary_lines
@@ -31,7 +32,7 @@ def test_everything_is_in_the_page(demo):
         "at 7.577 s: POST /tasks",
     ):
         assert told in page, told
-    assert page.count('<svg class="ch"') == 3
+    assert page.count("<svg class=ch viewBox") == 3
 
 
 def test_claims_that_were_not_asked_about_come_last(builder):
@@ -99,7 +100,7 @@ def test_hundreds_of_scenarios_stay_small_and_quick(hundreds):
     assert time.process_time() - began < 8
     assert path.stat().st_size < 950_000
     page = path.read_text()
-    assert page.count('<details class="card"') == 201
+    assert page.count("<details class=card") == 201
     assert page.count(" open>") == 8
 
 
@@ -135,3 +136,54 @@ def test_write_all_names_the_page(demo):
     first = (demo / "index.html").read_text()
     assert write_all(demo) == demo / "index.html"
     assert (demo / "index.html").read_text() == first
+
+
+def test_the_head_tells_what_did_not_hold(demo):
+    """Before anything else: which objective, found against its limit, and how to run it again."""
+    page = html.write(demo).read_text()
+    head = page[page.index("<body>") : page.index("<nav")]
+    assert "<b>recovery</b> during: 2.580 s, limit ≤ 2.000 s" in head
+    assert "pytest scenarios/failover/test_database.py::test_database_cut_for_3_s --enterprise-seed=4021338117" in head
+    assert "test_kill_one_of_three" not in head
+
+
+def test_a_run_that_held_has_no_such_head(builder, killing):
+    """Where everything held, the head says so and nothing else."""
+    build = builder()
+    killing(build)
+    assert "What did not hold" not in html.write(build.write()).read_text()
+
+
+def test_claims_that_were_left_out_do_not_hide_the_others(builder, killing):
+    """Many claims that a run did not try are folded and counted; those answered or without a scenario are not."""
+    build = builder()
+    more = [{"id": f"c-{n}", "text": f"claim {n}", "scenarios": [f"t.py::test_{n}"]} for n in range(9)]
+    build.document["claims"] = [*build.document["claims"], *more]
+    killing(build)
+    page = html.write(build.write()).read_text()
+    folded = page[page.index("because this run left out their scenarios") : page.index("<section id=verdicts")]
+    assert "12 claims not judged, because" in page
+    assert "claim 8" in folded
+    assert "point-in-time-recovery" not in folded
+    assert "replica-failover" not in folded
+
+
+def test_an_open_loop_that_fell_behind(builder):
+    """Loop, arrivals and the generator's lag stand at the load, and each of its tables says open loop."""
+    build = builder()
+    build.begin("t.py::test_a", claim="replica-failover")
+    build.load(2, faults=[("kill", "a", 0.5, 1.0, {"pid": 1})])
+    for event in build.events:
+        if event["kind"] == "load.started":
+            event |= {"closed_loop": False, "arrivals": Poisson(rate=220).document()}
+        if event["kind"] == "load.finished":
+            event["behind"] = "12 of 400 arrivals were not made"
+    build.judged("x", 1, 2, "<=", "s")
+    build.end()
+    page = html.write(build.write()).read_text()
+    card = page[page.index("<details class=card") : page.index("<section id=engines")]
+    assert "poisson, 220 per second" in card
+    assert "generator behind</b> 12 of 400 arrivals were not made" in card
+    assert "closed" not in card
+    assert card.count("open loop") >= 3
+    assert '"#ms-open"' in card

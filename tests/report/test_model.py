@@ -148,3 +148,13 @@ def test_damaged_files_never_stop_the_report(demo):
         assert page.startswith("<!doctype html>")
         assert summary_lines(load_run(demo))
         path.write_bytes(whole[path])
+
+
+def test_a_summary_reads_no_records(demo):
+    """What is printed at the end of a session needs the events only: it is the same without the requests."""
+    whole, quick = load_run(demo), load_run(demo, records=False)
+    assert summary_lines(quick) == summary_lines(whole)
+    for path in (demo / "load").iterdir():
+        path.unlink()
+    assert load_run(demo, records=False) == quick
+    assert all(load.recorded.requests == 0 and not load.notes for test in quick.tests for load in test.loads)

@@ -23,6 +23,21 @@ def test_junit_properties(demo):
     assert any(name == "enterprise.fault" and value.startswith("kill-1: acted; pid") for name, value in found)
 
 
+def test_junit_open_loop():
+    """An open loop is told with its arrivals, and a generator that fell behind with why."""
+    arrivals = {"kind": "poisson", "rate": 50, "poisson": True}
+    found = junit.properties(
+        [
+            {"kind": "load.started", "load": "shop-1", "users": None, "arrivals": arrivals, "closed_loop": False},
+            {"kind": "load.behind", "load": "shop-1", "reason": "9 of 90 arrivals were not made"},
+        ]
+    )
+    assert found == [
+        ("enterprise.load", "shop-1: poisson, 50 per second, open loop"),
+        ("enterprise.load.behind", "shop-1: 9 of 90 arrivals were not made"),
+    ]
+
+
 def test_junit_sabotage(sabotaged):
     """A sabotaged run says which switch was on and what it showed."""
     found = dict(junit.properties(events.read(sabotaged)))
@@ -39,6 +54,48 @@ def test_github_annotations_are_escaped(builder):
     assert "99 %25 at 10:00" in line
     assert "\n" not in line
     assert "\r" not in line
+
+
+def test_github_annotations_stand_at_the_line_of_the_test(builder):
+    """Where the run recorded it; an older run has the file alone."""
+    build = builder()
+    build.begin("t.py::test_a", claim="replica-failover")
+    build.events[-1]["line"] = 31
+    build.end("failed", "no")
+    (line,) = github.workflow_commands(load_run(build.write()))
+    assert line.startswith("::warning file=t.py,line=31,title=t.py%3A%3Atest_a")
+
+
+def test_github_summary_tells_what_did_not_hold(builder):
+    """The message of the test, folded, as it was written; values with their intervals."""
+    build = builder()
+    build.begin("t.py::test_a", claim="replica-failover")
+    build.emit(
+        "objective.judged",
+        test=build.test,
+        objective="availability-during",
+        phase="during",
+        value=0.974,
+        limit=0.995,
+        comparison=">=",
+        unit="share",
+        outcome="broken",
+        interval=[0.961, 0.983],
+        samples=612,
+    )
+    build.end("failed", "availability-during: broken\n\n  at 6.000 s  <b>  HTTP 503\nagain: pytest t.py::test_a")
+    text = github.step_summary(load_run(build.write()))
+    assert "| availability-during | during | 97.4 % (96.1 % to 98.3 %) | ≥ 99.5 % | ✗ broken |" in text
+    assert "<summary><code>t.py::test_a</code>: broken</summary>" in text
+    assert "<pre>availability-during: broken\n&nbsp;\n  at 6.000 s  &lt;b&gt;  HTTP 503\nagain: pytest" in text
+
+
+def test_github_where_the_summary_cannot_be_written(demo, tmp_path):
+    """The run does not fail by it."""
+    said = []
+    environ = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(tmp_path)}
+    assert github.publish(load_run(demo), said.append, environ=environ)
+    assert said[-1] == "::warning::the step summary could not be written: Is a directory"
 
 
 def test_github_levels(demo):

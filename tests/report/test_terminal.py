@@ -17,6 +17,7 @@ def test_summary(demo):
     assert "✗ broken       database-cut" in text
     assert "– no scenario  point-in-time-recovery" in text
     assert "1 of 4 scenarios broke" in text
+    assert "test_database_cut_for_3_s (closed loop)" in text
     assert any(str(demo) in line for line in lines)
 
 
@@ -62,7 +63,7 @@ def test_control_characters_cannot_rewrite_the_terminal(builder):
         ({"kind": "engine.failed", "engine": "etcd-1", "reason": "ended"}, "etcd-1 failed: ended"),
         (
             {"kind": "load.started", "load": "l-1", "users": 3, "host": "http://127.0.0.1:1"},
-            "load l-1: 3 users on http://127.0.0.1:1",
+            "load l-1: 3 users, closed loop, on http://127.0.0.1:1",
         ),
         (
             {"kind": "load.finished", "load": "l-1", "requests": 1234, "failures": 0},

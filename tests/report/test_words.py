@@ -1,7 +1,11 @@
 """The words that every form of the report shares."""
 
+import dataclasses
+
 import pytest
 
+from pytest_enterprise import replay
+from pytest_enterprise.errors import EnterpriseError
 from pytest_enterprise.report import words
 from pytest_enterprise.report.model import load_run
 
@@ -70,8 +74,33 @@ def test_headline_when_every_sabotage_was_caught(builder):
     )
 
 
+def test_again_of_a_stack_held_by_hand(demo):
+    """The command as it was typed; there is no test to run alone, and none to replay."""
+    report = dataclasses.replace(
+        load_run(demo), command=("/usr/bin/pytest-enterprise", "up", "my stack.toml", "--web", "a.py")
+    )
+    assert words.again(report, "up") == words.again(report) == "pytest-enterprise up 'my stack.toml' --web a.py"
+    with pytest.raises(EnterpriseError, match="begun by hand"):
+        replay._chosen(report, [])
+
+
 def test_again(demo):
     """The command holds the test, the seed and the runtime, quoted for a shell."""
     report = load_run(demo)
     assert words.again(report) == "pytest scenarios -m demo --enterprise-seed=4021338117"
     assert words.again(report, "a.py::b[x y]").startswith("pytest 'a.py::b[x y]' --enterprise-seed=4021338117")
+
+
+@pytest.mark.parametrize(
+    ("started", "told"),
+    [
+        ({"users": 30, "closed_loop": True}, "30 users, closed loop"),
+        ({"users": None}, "some users, closed loop"),
+        ({"closed_loop": False, "arrivals": {"kind": "constant", "rate": 100}}, "constant, 100 per second, open loop"),
+        ({"closed_loop": False, "arrivals": {"kind": "of tomorrow"}}, "open loop"),
+        ({"closed_loop": False}, "open loop"),
+    ],
+)
+def test_loop(started, told):
+    """Wherever a load is told of, its loop is."""
+    assert words.loop(started) == told
