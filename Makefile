@@ -26,7 +26,7 @@ test: setup
 	$(BIN)/python -m pytest tests docs scenarios --enterprise-runtime=process -m "not nightly"
 
 sabotage: setup
-	$(BIN)/python -m pytest scenarios --enterprise-sabotage --enterprise-runtime=process
+	$(BIN)/python -m pytest scenarios --enterprise-sabotage --enterprise-runtime=process -m "not nightly"
 
 containers: setup
 	$(BIN)/pytest-enterprise images
@@ -35,13 +35,14 @@ containers: setup
 images: setup
 	$(BIN)/pytest-enterprise images
 
+# EVIDENCE: options that sign the runs, such as --enterprise-ledger=reports/ledger; see docs/how-to/verify.md.
 nightly: setup
 	$(BIN)/python -m pytest tests -m nightly
-	$(BIN)/python -m pytest scenarios --enterprise-runtime=process
-	$(BIN)/python -m pytest scenarios --enterprise-runtime=process --enterprise-sabotage
+	$(BIN)/python -m pytest scenarios --enterprise-runtime=process $(EVIDENCE)
+	$(BIN)/python -m pytest scenarios --enterprise-runtime=process --enterprise-sabotage -m "not nightly" $(EVIDENCE)
 	$(BIN)/pytest-enterprise images
-	$(BIN)/python -m pytest scenarios --enterprise-runtime=container
-	$(BIN)/python -m pytest scenarios --enterprise-runtime=container --enterprise-sabotage
+	$(BIN)/python -m pytest scenarios --enterprise-runtime=container $(EVIDENCE)
+	$(BIN)/python -m pytest scenarios --enterprise-runtime=container --enterprise-sabotage -m "not nightly" $(EVIDENCE)
 
 bench: setup
 	$(BIN)/python benchmarks/run.py $(PART)

@@ -1,7 +1,8 @@
 """What ``compare`` gets right: false alarms between two of the same, and a 7 % slow-down found.
 
 Once simulated, with levels that wander from block to block as they do on a shared machine, and once for real: blocks of
-calls against a little server that works 7 % longer for one side. Run it: ``python benchmarks/compare.py [REAL]``.
+calls against a little server that works 7 % longer for one side. Run it:
+``python benchmarks/compare.py [REAL [SECONDS]]``.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def cpu_seconds(pid: int) -> float:
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
-def real(times: int) -> dict[float, dict[str, list[str]]]:
+def real(times: int, seconds: float) -> dict[float, dict[str, list[str]]]:
     """Outcomes by effect and metric: of comparing the same, and of comparing with what works 7 % longer."""
     outcomes: dict[float, dict[str, list[str]]] = {effect: {"median": [], "cpu": []} for effect in (1.0, SLOWER)}
     port = free_ports(1)[0]
@@ -80,7 +81,7 @@ def real(times: int) -> dict[float, dict[str, list[str]]]:
                     connection.sendall(text)
                     connection.recv(1)
 
-                calls = timed(ask, seconds=SECONDS)
+                calls = timed(ask, seconds=seconds)
 
                 def block() -> Block:
                     before = cpu_seconds(process.pid)
@@ -102,7 +103,7 @@ def _share(outcomes: list[str]) -> str:
     return f"{found / len(outcomes):.3f} ({found} of {len(outcomes)})"
 
 
-def measure(times: int = REAL) -> dict[str, Any]:
+def measure(times: int = REAL, seconds: float = SECONDS) -> dict[str, Any]:
     """Rows of the table, goals beside."""
     rows: dict[str, Any] = {}
     same = [simulated(1.0, seed) for seed in range(SIMULATED)]
@@ -118,7 +119,7 @@ def measure(times: int = REAL) -> dict[str, Any]:
     rows["  the same, and blocks wander by 3 %"] = _share(
         [simulated(SLOWER, seed, noise=0.03) for seed in range(SIMULATED)]
     )
-    found = real(times)
+    found = real(times, seconds)
     for metric, what in (("median", "median latency"), ("cpu", "CPU per request")):
         alike = found[1.0][metric]
         alarms = sum(outcome in ("regression", "improved") for outcome in alike)
@@ -128,9 +129,8 @@ def measure(times: int = REAL) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["serve", port]:
-            serve(int(port))
-        case rest:
-            for name, value in measure(*map(int, rest)).items():
-                print(f"{name:<75} {value:>32}")  # noqa: T201
+    given = sys.argv[1:]
+    if given[:1] == ["serve"]:
+        serve(int(given[1]))
+    for name, value in measure(*map(int, given[:1]), *map(float, given[1:])).items():
+        print(f"{name:<75} {value:>32}")  # noqa: T201

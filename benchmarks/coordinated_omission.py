@@ -50,9 +50,7 @@ def draw(folder: Path, name: str) -> tuple[float, float]:
 
 def picture(scenario: Scenario) -> str:
     """The chart of its only load."""
-    timeline = scenario.loads[0].recorded.timeline
-    assert timeline
-    return chart.render(timeline, scenario.faults, alone=True)
+    return chart.render(scenario.loads[0], scenario.faults, scenario.moments, brief=True, alone=True)
 
 
 if __name__ == "__main__":

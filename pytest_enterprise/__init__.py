@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pytest_enterprise.engines.service import Service
     from pytest_enterprise.load.arrivals import Constant, Poisson, Ramp, Spike, Step, Trace
     from pytest_enterprise.load.blocks import load_block, timed
+    from pytest_enterprise.load.native.grpc_call import GrpcCall
+    from pytest_enterprise.load.native.postgres_query import PostgresQuery
+    from pytest_enterprise.load.native.redis_command import RedisCommand
     from pytest_enterprise.load.native.request import Expect, HttpRequest
     from pytest_enterprise.objectives import (
         Availability,
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
         ErrorBudget,
         Fact,
         Freshness,
+        Growth,
         Latency,
         Metric,
         Recovery,
@@ -56,15 +60,19 @@ _HOME = {
     "External": "pytest_enterprise.engines.external",
     "Fact": "pytest_enterprise.objectives",
     "Freshness": "pytest_enterprise.objectives",
+    "GrpcCall": "pytest_enterprise.load.native.grpc_call",
+    "Growth": "pytest_enterprise.objectives",
     "HttpRequest": "pytest_enterprise.load.native.request",
     "Latency": "pytest_enterprise.objectives",
     "Link": "pytest_enterprise.stack",
     "Metric": "pytest_enterprise.objectives",
     "Poisson": "pytest_enterprise.load.arrivals",
     "Postgres": "pytest_enterprise.engines.postgres",
+    "PostgresQuery": "pytest_enterprise.load.native.postgres_query",
     "Prometheus": "pytest_enterprise.engines.prometheus",
     "Ramp": "pytest_enterprise.load.arrivals",
     "Recovery": "pytest_enterprise.objectives",
+    "RedisCommand": "pytest_enterprise.load.native.redis_command",
     "Refusals": "pytest_enterprise.objectives",
     "Service": "pytest_enterprise.engines.service",
     "Spike": "pytest_enterprise.load.arrivals",
@@ -94,15 +102,19 @@ __all__ = [
     "External",
     "Fact",
     "Freshness",
+    "Growth",
+    "GrpcCall",
     "HttpRequest",
     "Latency",
     "Link",
     "Metric",
     "Poisson",
     "Postgres",
+    "PostgresQuery",
     "Prometheus",
     "Ramp",
     "Recovery",
+    "RedisCommand",
     "Refusals",
     "Service",
     "Spike",

@@ -6,6 +6,7 @@ import argparse
 import sys
 import tomllib
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ def _ini() -> dict[str, Any]:
             parser = configparser.ConfigParser()
             parser.read(ini, encoding="utf-8")
             values = dict(parser["pytest"]) if parser.has_section("pytest") else {}
-            return {k: v.split() if k in ("enterprise_images", "enterprise_url") else v for k, v in values.items()}
+            many = {option.ini for option in settings_module.OPTIONS if option.many}
+            return {k: v.split() if k in many else v for k, v in values.items()}
         project = folder / "pyproject.toml"
         if project.is_file():
             tool = tomllib.loads(project.read_text(encoding="utf-8")).get("tool", {}).get("pytest", {})
@@ -41,8 +43,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         extra: dict[str, Any] = {}
         if isinstance(option.default, bool):
             extra = {"action": "store_const", "const": True}
-        elif option.name in ("images", "url"):
-            extra = {"action": "append", "metavar": "ENGINE=VALUE"}
+        elif option.many:
+            extra = {"action": "append", "metavar": option.metavar or "ENGINE=VALUE"}
         parser.add_argument(option.flag, dest=option.ini, default=None, help=option.help, **extra)
 
 
@@ -70,6 +72,7 @@ def _down(_: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
+    from pytest_enterprise.evidence import documents
     from pytest_enterprise.report import write_all
     from pytest_enterprise.report.model import load_run
     from pytest_enterprise.report.terminal import summary_lines
@@ -78,6 +81,10 @@ def _report(arguments: argparse.Namespace) -> int:
     if not (directory / "run.json").is_file():
         raise EnterpriseError(f"{directory} is not a run directory: it has no run.json. Look in {directory.parent}")
     write_all(directory)
+    if documents.signed(directory):
+        print(f"the evidence in {directory} is signed and stays as it is")  # noqa: T201
+    else:
+        documents.write(directory)
     report = load_run(directory, records=False)
     for line in summary_lines(report):
         print(line)  # noqa: T201
@@ -125,6 +132,93 @@ def _load(arguments: argparse.Namespace) -> int:
         found = [e for e in events.read(Path(arguments.reports) / "latest") if e["kind"] == "objective.judged"]
         github.publish_load(Path(arguments.locustfile).name, [reading.judgement(event) for event in found])
     return status
+
+
+def _needs_evidence() -> None:
+    try:
+        import cryptography  # noqa: F401
+    except ModuleNotFoundError:
+        raise EnterpriseError('this needs cryptography: pip install "pytest-enterprise[evidence]"') from None
+
+
+def _ledger_place(arguments: argparse.Namespace) -> tuple[Path, Path]:
+    """The ledger's directory, and where the run directories lie."""
+    settings = _settings(arguments)
+    ledger = Path(settings.ledger or Path(settings.reports) / "ledger")
+    return ledger, Path(arguments.runs or settings.reports)
+
+
+def _now(arguments: argparse.Namespace) -> datetime:
+    from pytest_enterprise.evidence.entries import parse_time
+    from pytest_enterprise.evidence.notes import Malformed
+
+    try:
+        return parse_time(arguments.now) if arguments.now else datetime.now(UTC)
+    except Malformed as error:
+        raise EnterpriseError(f"--now: {error}") from None
+
+
+def _key(arguments: argparse.Namespace) -> int:
+    _needs_evidence()
+    from pytest_enterprise.evidence import keys
+
+    key = keys.make(Path(arguments.file))
+    print(f"{arguments.file} is made; keep it secret. Its fingerprint, for auditors:\n{key.fingerprint}")  # noqa: T201
+    return 0
+
+
+def _schedule(arguments: argparse.Namespace) -> int:
+    _needs_evidence()
+    from pytest_enterprise.evidence import schedule, signing
+
+    settings = _settings(arguments)
+    ledger = signing.ledger_of(settings)
+    entries = [ledger.register(schedule.load(Path(arguments.file)))] if arguments.file else ledger.settle()
+    for entry in entries:
+        what = entry.data.get("slot") or entry.data.get("run") or entry.data.get("name")
+        print(f"{entry.kind} {what}")  # noqa: T201
+    for line in (
+        signing.told(ledger, f"{len(entries)} entries at the end", settings) if entries else ["nothing to record"]
+    ):
+        print(line)  # noqa: T201
+    return 0
+
+
+def _sign(arguments: argparse.Namespace) -> int:
+    _needs_evidence()
+    from pytest_enterprise.evidence import signing
+
+    settings = _settings(arguments)
+    ledger = signing.ledger_of(settings)
+    number = ledger.finish(Path(arguments.directory).resolve())
+    for line in signing.told(ledger, f"signed as entry {number + 1}", settings):
+        print(line)  # noqa: T201
+    return 0
+
+
+def _coverage(arguments: argparse.Namespace) -> int:
+    _needs_evidence()
+    from pytest_enterprise.evidence import coverage_text
+    from pytest_enterprise.evidence.coverage import coverage, write
+    from pytest_enterprise.evidence.verify import printable
+
+    ledger, runs = _ledger_place(arguments)
+    found = coverage(ledger, runs, now=_now(arguments))
+    for line in coverage_text.lines(found):
+        print(printable(line))  # noqa: T201
+    if arguments.output:
+        write(found, Path(arguments.output))
+    return 0
+
+
+def _kit(arguments: argparse.Namespace) -> int:
+    _needs_evidence()
+    from pytest_enterprise.evidence import kit
+
+    ledger, runs = _ledger_place(arguments)
+    for line in kit.write(Path(arguments.archive), ledger, runs, now=_now(arguments)):
+        print(line)  # noqa: T201
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -176,6 +270,35 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--times", type=int, default=3, metavar="K", help="how often (default: 3)")
     replay.set_defaults(run=_replay)
 
+    key = commands.add_parser("key", help="make a key that signs evidence, and print its fingerprint")
+    key.add_argument("file", help="where the key is written; never overwritten")
+    key.set_defaults(run=_key)
+
+    schedule = commands.add_parser("schedule", help="register a schedule of runs, or record what was missed")
+    schedule.add_argument(
+        "file", nargs="?", help="the schedule (TOML); without, slots that passed are recorded as missed"
+    )
+    _add_settings(schedule)
+    schedule.set_defaults(run=_schedule)
+
+    sign = commands.add_parser("sign", help="sign the evidence of a run that is over, and append it to the ledger")
+    sign.add_argument("directory", nargs="?", default="reports/latest", help="the run directory")
+    _add_settings(sign)
+    sign.set_defaults(run=_sign)
+
+    coverage = commands.add_parser("coverage", help="what evidence a period has: gaps, changes, exceptions, trends")
+    coverage.add_argument("--output", metavar="DIR", help="also write coverage.md and coverage.json there")
+    kit = commands.add_parser("kit", help="write the auditor's kit: evidence, ledger, verifier and how to use them")
+    kit.add_argument("archive", help="the archive to write (.tar.gz)")
+    for parser_of_period, run in ((coverage, _coverage), (kit, _kit)):
+        parser_of_period.add_argument("--runs", metavar="DIR", help="where the run directories lie (default: reports)")
+        parser_of_period.add_argument("--now", metavar="TIME", help="as of this time (RFC 3339)")
+        _add_settings(parser_of_period)
+        parser_of_period.set_defaults(run=run)
+
+    verify = commands.add_parser("verify", help="verify evidence: signatures, hashes, ledger, schedule", add_help=False)
+    verify.set_defaults(run=None)
+
     init = commands.add_parser("init", help="write a first scenario, locustfile and workflow into a repository")
     init.add_argument("directory", nargs="?", default=".")
     init.set_defaults(run=_init)
@@ -189,6 +312,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         from pytest_enterprise.proxy.program import main as proxy_main
 
         return proxy_main(arguments[1:])
+    if arguments[:1] == ["verify"]:
+        try:
+            _needs_evidence()
+        except EnterpriseError as error:
+            print(f"pytest-enterprise: {error}", file=sys.stderr)  # noqa: T201
+            return 2
+        from pytest_enterprise.evidence.verify import main as verify_main
+
+        return verify_main(arguments[1:])
     parsed = _parser().parse_args(arguments)
     try:
         status: int = parsed.run(parsed)

@@ -25,14 +25,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pytest_enterprise.redaction import Redactor
+
 Event = dict[str, Any]
 Listener = Callable[[Event], None]
 
 
 class EventLog:
-    """Appends events to ``<directory>/events/<pid>.jsonl`` and tells every listener; safe from several threads."""
+    """Appends events to ``<directory>/events/<pid>.jsonl`` and tells every listener; safe from several threads.
+
+    What is written has no secrets in it; listeners are told everything.
+    """
 
     def __init__(self, directory: Path) -> None:
+        self.secrets = Redactor.of()
         folder = directory / "events"
         folder.mkdir(parents=True, exist_ok=True)
         self.directory = directory
@@ -55,7 +61,7 @@ class EventLog:
             "pid": os.getpid(),
             **fields,
         }
-        line = json.dumps(event, default=str, ensure_ascii=False)
+        line = json.dumps(self.secrets.document(event), ensure_ascii=False)
         with self._lock:
             if not self._file.closed:
                 try:
@@ -93,6 +99,12 @@ def read(directory: Path) -> list[Event]:
         return list(_lines(merged))
     found = [event for path in sorted((directory / "events").glob("*.jsonl")) for event in _lines(path)]
     return sorted(found, key=lambda event: event["t"])
+
+
+def stream(directory: Path) -> Iterator[Event]:
+    """The same one by one, so that a long run needs little memory; in order of time."""
+    merged = directory / "events.jsonl"
+    yield from _lines(merged) if merged.exists() else read(directory)
 
 
 def merge(directory: Path) -> Path:

@@ -29,12 +29,11 @@ _SETTINGS = pytest.StashKey[_settings.Settings]()
 _SESSION = pytest.StashKey["Session"]()
 _SHARED = pytest.StashKey[dict[str, Any]]()
 """What a controller of xdist workers told them of the run that they will make if any of them needs one."""
-_LISTS = {"images", "url"}
 
 SUITES = ("unit", "integration", "performance", "security", "compliance", "failover")
 _MARKERS = (
     "scenario(claim, sabotage): a test that proves a claim; sabotage maps a switch to the objective it must break",
-    "control(*ids): requirements of frameworks that the test gives evidence for, such as SOC2:A1.2",
+    "control(*ids, kind): requirements of frameworks that the test supports, such as SOC2:A1.2, and its kind of test",
     "demo: shows the whole of it in a minute; selected by -m demo",
     "nightly: too long for every run; selected by -m nightly",
     "needs_container: runs under the container runtime only",
@@ -51,8 +50,8 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("enterprise", "stacks, faults, load and objectives (pytest-enterprise)")
     for option in _settings.OPTIONS:
-        if option.name in _LISTS:
-            group.addoption(option.flag, action="append", metavar="ENGINE=VALUE", help=option.help)
+        if option.many:
+            group.addoption(option.flag, action="append", metavar=option.metavar or "ENGINE=VALUE", help=option.help)
             parser.addini(option.ini, option.help, type="linelist", default=[])
         elif isinstance(option.default, bool):
             group.addoption(option.flag, action="store_const", const=True, default=None, help=option.help)

@@ -14,7 +14,7 @@ from pytest_enterprise.report.parts import RunReport, Scenario
 from pytest_enterprise.report.words import again, by_hand
 from pytest_enterprise.settings import OPTIONS
 
-_SETTINGS = ("runtime", "direct", "sabotage", "claims", "stack", "images", "url", "start_timeout")
+_SETTINGS = ("runtime", "direct", "sabotage", "claims", "stack", "images", "url", "frameworks", "start_timeout")
 
 
 def replay(directory: Path, tests: Sequence[str], *, times: int) -> int:
@@ -87,7 +87,8 @@ def _run(report: RunReport, root: Path, tests: list[str]) -> dict[str, str]:
         value = report.settings.get(option.name)
         if option.name not in _SETTINGS or value in (None, False, {}, []):
             continue
-        pairs = [f"{name}={text}" for name, text in value.items()] if isinstance(value, dict) else [value]
+        pairs = [f"{name}={text}" for name, text in value.items()] if isinstance(value, dict) else value
+        pairs = pairs if isinstance(pairs, list) else [value]
         arguments += [option.flag if pair is True else f"{option.flag}={pair}" for pair in pairs]
     done = subprocess.run(
         (sys.executable, "-m", "pytest", *tests, *arguments), cwd=root, capture_output=True, text=True, check=False

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from pytest_enterprise import events
 from pytest_enterprise.errors import cannot_write
@@ -21,6 +23,9 @@ VARIABLE = "PYTEST_ENTERPRISE_RUN"
 """Set in the environment of everything a run starts, so that it can be found again after a crash."""
 LABEL = "org.pytest-enterprise.run"
 """The label of every container, network, volume and image made by a run."""
+
+_PASSWORD = re.compile(r"://[^\s:/@]*:([^\s/@]+)@")
+"""In a URL."""
 
 
 def _git(*arguments: str) -> str:
@@ -58,6 +63,9 @@ class Run:
             self.events = events.EventLog(self.directory)
         except OSError as error:
             raise cannot_write(self.directory, error) from error
+        for url in settings.url.values():
+            if found := _PASSWORD.search(url):
+                self.events.secrets.add(found[1], unquote(found[1]))
         self.ports = Ports()
         self.numbers = itertools.count(1)
         """Numbers for what the run names: faults, loads."""
@@ -89,6 +97,11 @@ class Run:
             "clock": {"monotonic": time.monotonic_ns(), "wall": time.time_ns()},
         }
 
+    def read(self) -> dict[str, Any]:
+        """What ``run.json`` holds now."""
+        found: dict[str, Any] = json.loads((self.directory / "run.json").read_text(encoding="utf-8"))
+        return found
+
     def write(self, **fields: Any) -> None:
         """Create or extend ``run.json``. Raises ConfigurationError when there is no room or no right to."""
         path = self.directory / "run.json"
@@ -96,7 +109,8 @@ class Run:
         document.update(fields)
         partial = path.with_suffix(".json.part")
         try:
-            partial.write_text(json.dumps(document, indent=2, default=str) + "\n", encoding="utf-8")
+            told = self.events.secrets.document(document)
+            partial.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
             partial.replace(path)
         except OSError as error:
             raise cannot_write(path, error) from error

@@ -525,6 +525,7 @@ class RunningStack:
         except OSError as error:
             raise cannot_write(site.config, error) from error
         launch = await self._networks.joined(name, launch)
+        self.run.events.secrets.learn(launch.env)
         began = time.monotonic()
         instance = await runtime.start(engine, site, launch)
         self._instances[name] = instance
@@ -535,6 +536,7 @@ class RunningStack:
             kind_of_engine=engine.kind,
             runtime=site.runtime,
             command=instance.command_line,
+            image=instance.image,
         )
         await self.wait_ready(name, began=began)
         if name in self._disks:

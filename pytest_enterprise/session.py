@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_enterprise.events import Event
+    from pytest_enterprise.evidence.signing import Signing
     from pytest_enterprise.load.generator import Load
     from pytest_enterprise.objectives import Objectives
     from pytest_enterprise.settings import Settings
@@ -56,8 +57,25 @@ class Session:
         """Why the run directory takes no more; then the session ends."""
         self.run.events.subscribe(lambda event: config.hook.pytest_enterprise_event(event=event))
         self.run.events.subscribe(self._note)
+        self._strengths: dict[str, dict[str, tuple[str, str]]] = {}
+        """For each test with controls: the kind of test and the strength of each."""
+        self._expired: list[str] = []
+        self._signing: Signing | None = None
+        self._signed: list[str] = []
+        """What was signed, for the summary."""
         if not self.is_worker:
+            if settings.ledger and not config.getoption("collectonly"):
+                from pytest_enterprise.evidence.signing import Signing
+
+                self._signing = Signing(settings, self.run)
+            from pytest_enterprise.evidence import capture, exceptions
+
             self.run.write(claims=[claim.as_dict() for claim in self.claims], rootdir=str(config.rootpath))
+            self._expired = [
+                f"the exception for {exceptions.name(one)} expired on {one['expires']} (owner: {one['owner']}): "
+                f"settle or renew it in {settings.exceptions}"
+                for one in capture.begin(self.run, config.rootpath)
+            ]
             self.run.events.emit(
                 "run.started", run=self.run.id, seed=self.run.seed, command=config.invocation_params.args
             )
@@ -90,7 +108,8 @@ class Session:
     # Collection
 
     def collected(self, items: list[pytest.Item]) -> None:
-        """Check every scenario's claim and sabotage, and with --enterprise-sabotage keep only scenarios."""
+        """Check every scenario's claim, sabotage and controls, and with --enterprise-sabotage keep only scenarios."""
+        self._check_controls(items)
         scenarios: list[pytest.Item] = []
         named: dict[str, str | None] = {}
         for item in items:
@@ -119,6 +138,33 @@ class Session:
                     names.insert(0, SABOTAGE_FIXTURE)
             items[:] = kept
             self._config.hook.pytest_deselected(items=gone)
+
+    def _check_controls(self, items: list[pytest.Item]) -> None:
+        """Check every identifier of a ``control`` marker; frameworks are read only where there is one."""
+        marked = [(item, marks) for item in items if (marks := list(item.iter_markers("control")))]
+        if not marked:
+            return
+        from pytest_enterprise.evidence.frameworks import Frameworks
+
+        frameworks = Frameworks([self._config.rootpath / name for name in self.settings.frameworks])
+        for item, marks in marked:
+            found = self._strengths.setdefault(item.nodeid, {})
+            for mark in reversed(marks):  # the nearest decides
+                if set(mark.kwargs) - {"kind"} or not mark.args:
+                    raise ConfigurationError(
+                        f'{item.nodeid}: control takes identifiers and kind="...", '
+                        'such as control("SOC2:A1.2", kind="failover")'
+                    )
+                kind, suite = mark.kwargs.get("kind"), self._suite_of(item)
+                for id in mark.args:
+                    found[id] = frameworks.check(id, kind=kind, suite=suite, where=item.nodeid)
+        for claim in self.claims:
+            for id in claim.controls:
+                frameworks.check(id, kind=None, suite=None, where=f"{self.settings.claims}: claim {claim.id!r}")
+
+    @staticmethod
+    def _suite_of(item: pytest.Item) -> str | None:
+        return next((suite for suite in _SUITES if item.get_closest_marker(suite)), None)
 
     # The stack
 
@@ -170,10 +216,11 @@ class Session:
             "test.started",
             test=item.nodeid,
             line=None if item.location[1] is None else item.location[1] + 1,
-            suite=next((suite for suite in _SUITES if item.get_closest_marker(suite)), None),
+            suite=self._suite_of(item),
             scenario=scenario is not None,
             claim=scenario.kwargs.get("claim") if scenario else None,
-            controls=[id for marker in item.iter_markers("control") for id in marker.args],
+            controls=list(self._strengths.get(item.nodeid, ())),
+            strengths=self._strengths.get(item.nodeid, {}),
             sabotage=self._switch_of(item),
             title=(getattr(getattr(item, "obj", None), "__doc__", None) or "").strip().partition("\n")[0],
         )
@@ -290,16 +337,31 @@ class Session:
             self.run.events.close()
             return True
         self.close_stack()
+        for line in self._expired:
+            self.run.events.emit("exception.expired", detail=line)
+        exit_status = exit_status or int(bool(self._expired))
         self.run.events.emit("run.finished", exit_status=exit_status)
         try:
             self.run.finish(exit_status=exit_status)
         except ConfigurationError as error:
             self._full = str(error)
             return False
+        from pytest_enterprise.evidence import capture, documents
         from pytest_enterprise.report import write_all
 
         write_all(self.run.directory)
-        return True
+        try:
+            capture.end(self.run)
+            documents.write(self.run.directory)
+            if self._signing:
+                self._signed = self._signing.finish(self.run.directory)
+        except OSError as error:
+            self._full = str(cannot_write(self.run.directory, error))
+            return False
+        except ConfigurationError as error:
+            self._full = str(error)
+            return False
+        return not self._expired
 
     def write_summary(self, reporter: pytest.TerminalReporter) -> None:
         """The verdict table and the path of the report."""
@@ -313,7 +375,9 @@ class Session:
         reporter.section("enterprise")
         if self._full:
             reporter.write_line(self._full, red=True)
-        for line in summary_lines(report):
+        for line in self._expired:
+            reporter.write_line(line, red=True)
+        for line in (*summary_lines(report), *self._signed):
             reporter.write_line(line)
         github.publish(report, reporter.write_line)
 

@@ -13,6 +13,7 @@ from pytest_enterprise.errors import ConfigurationError
 
 RUNTIMES = ("auto", "process", "container")
 UNABLE = ("skip", "fail")
+OSCAL_VERSIONS = ("1.1.0", "1.1.1", "1.1.2", "1.1.3", "1.2.0", "1.2.1", "1.2.2", "1.2.3")
 
 
 class Option(NamedTuple):
@@ -23,6 +24,11 @@ class Option(NamedTuple):
     help: str
     choices: tuple[str, ...] = ()
     metavar: str | None = None
+
+    @property
+    def many(self) -> bool:
+        """It can be given as often as needed."""
+        return isinstance(self.default, tuple)
 
     @property
     def flag(self) -> str:
@@ -55,6 +61,33 @@ OPTIONS = (
         "fail when pytest-benchmark's figures are worse than its stored runs by this much, beyond chance: 3% or min:3%",
         metavar="[FIELD:]PERCENT%",
     ),
+    Option(
+        "environment",
+        "not stated",
+        "which environment is tested, in your words (staging, production); evidence and report state it",
+        metavar="NAME",
+    ),
+    Option(
+        "frameworks", (), "a file with a framework of controls or an overlay of texts, as often as needed", (), "FILE"
+    ),
+    Option("exceptions", "exceptions.toml", "the file of failures that somebody accepted for a while", metavar="FILE"),
+    Option(
+        "ledger", None, "sign the evidence of the run, and record it in the ledger in this directory", metavar="DIR"
+    ),
+    Option(
+        "key",
+        None,
+        "what signs: FILE (PEM), env:VARIABLE or command:PROGRAM; a throw-away key when absent",
+        metavar="KEY",
+    ),
+    Option(
+        "checkpoints",
+        (),
+        "where the ledger's checkpoint is copied, as often as needed: DIR, git:REMOTE, tsa:URL or witness:URL",
+        (),
+        "PLACE",
+    ),
+    Option("oscal_version", "1.1.2", "the version that OSCAL documents declare", OSCAL_VERSIONS),
     Option("start_timeout", None, "seconds for an engine to become ready, instead of its own limit", metavar="S"),
 )
 
@@ -74,6 +107,13 @@ class Settings(NamedTuple):
     unable: str = "skip"
     baselines: str = ".enterprise-baselines"
     benchmark_fail: str | None = None
+    environment: str = "not stated"
+    frameworks: tuple[str, ...] = ()
+    exceptions: str = "exceptions.toml"
+    ledger: str | None = None
+    key: str | None = None
+    checkpoints: tuple[str, ...] = ()
+    oscal_version: str = "1.1.2"
     start_timeout: float | None = None
 
 
@@ -97,6 +137,13 @@ def _pairs(value: Any, source: str) -> dict[str, str]:
             raise ConfigurationError(f"{source}: {line!r} is not of the form ENGINE=VALUE")
         pairs[name.strip()] = text.strip()
     return pairs
+
+
+def _names(value: Any, source: str) -> tuple[str, ...]:
+    names = [str(name).strip() for name in (value.split(",") if isinstance(value, str) else value)]
+    if not all(names):
+        raise ConfigurationError(f"{source}: {value!r} holds an empty name")
+    return tuple(names)
 
 
 def _seed(value: Any, source: str) -> int:
@@ -125,6 +172,8 @@ _PARSERS: dict[str, Callable[[Any, str], Any]] = {
     "seed": _seed,
     "images": _pairs,
     "url": _pairs,
+    "frameworks": _names,
+    "checkpoints": _names,
     "start_timeout": _seconds,
 }
 

@@ -1,9 +1,14 @@
 """What the scenarios share: what the database really holds, and the journey that loads the stack."""
 
+import re
+import time
+import urllib.request
+
 import psycopg
 import pytest
 
-from pytest_enterprise import Fact, Poisson
+from pytest_enterprise import Expect, Fact, HttpRequest, Poisson
+from pytest_enterprise.load.arrivals import Arrivals
 from pytest_enterprise.session import system
 
 JOURNEY = "loadtests/agent_service.py"
@@ -68,14 +73,43 @@ def books(stack):
 
 
 @pytest.fixture
+def task():
+    """One task as the native engine hands it in, where no user's journey is needed."""
+    return HttpRequest(
+        "POST",
+        "/tasks",
+        json={"goal": "work out {int:1:9999} times 7", "plan": [{"tool": "calculator", "input": "{int:1:9999}*7"}]},
+        headers={"Idempotency-Key": "{uuid}"},
+        expect=Expect(status=201),
+    )
+
+
+@pytest.fixture
 def journey(stack, gateway, load):
     """Starts the journey once every replica serves; the load is what a test uses in a ``with`` statement.
 
-    ``rate`` customers arrive per second, independently of each other and of how long the earlier ones have to wait.
+    ``rate`` customers arrive per second, independently of each other and of how long the earlier ones have to wait; or
+    give a pattern of arrivals.
     """
     gateway.wait_for(len(stack.instances("agent-service")))
 
     def start(rate=100, **options):
-        return load(JOURNEY, arrivals=Poisson(rate=rate), **options)
+        return load(JOURNEY, arrivals=rate if isinstance(rate, Arrivals) else Poisson(rate=rate), **options)
 
     return start
+
+
+@pytest.fixture
+def descriptors(stack):
+    """Tells how many descriptors a replica has open, by its own figures; until it is ``at_most`` so many, for 5 s."""
+
+    def count(instance, at_most=float("inf")):
+        ends = time.monotonic() + 5
+        while True:
+            with urllib.request.urlopen(stack.url(instance, "/metrics"), timeout=5) as answer:
+                found = re.search(r"^process_open_fds (.+)$", answer.read().decode(), re.MULTILINE)
+            if float(found[1]) <= at_most or time.monotonic() > ends:
+                return float(found[1])
+            time.sleep(0.1)
+
+    return count

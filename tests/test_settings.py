@@ -33,6 +33,11 @@ def test_pairs():
     }
 
 
+def test_lists_of_files():
+    assert read({"frameworks": ["a.toml", "b.toml"]}).frameworks == ("a.toml", "b.toml")
+    assert read(environ={"PYTEST_ENTERPRISE_FRAMEWORKS": "a.toml, b.toml"}).frameworks == ("a.toml", "b.toml")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
@@ -42,6 +47,8 @@ def test_pairs():
         ("start_timeout", "0", "'0' is not a time limit"),
         ("start_timeout", "nan", "'nan' is not a time limit"),
         ("direct", "maybe", "neither true nor false"),
+        ("frameworks", ["a.toml", " "], "holds an empty name"),
+        ("oscal_version", "2.0", "'2.0' is not one of 1.1.0"),
         ("url", ["nothing"], "not of the form ENGINE=VALUE"),
     ],
 )

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
+from numbers import Real
 from random import Random
 from typing import Any, ClassVar, NamedTuple
 
@@ -196,6 +197,9 @@ class Trace(Arrivals):
             raise ConfigurationError("trace: there is no moment in it, so nothing would be sent")
         if not 0 < self.speed < math.inf:
             raise ConfigurationError(f"trace: speed={self.speed!r} is out of range; give a number above 0")
+        for number, moment in enumerate(self.moments, 1):
+            if isinstance(moment, bool) or not isinstance(moment, Real) or not math.isfinite(moment):
+                raise ConfigurationError(f"trace: entry {number} is {moment!r}, which is no moment; give seconds")
         for number, (earlier, later) in enumerate(pairwise(self.moments), 2):
             if not later >= earlier:
                 raise ConfigurationError(

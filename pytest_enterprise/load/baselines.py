@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_enterprise.errors import ConfigurationError, cannot_write, nearest
 from pytest_enterprise.load.blocks import as_block
-from pytest_enterprise.load.comparing import Comparison
+from pytest_enterprise.load.comparing import Comparison, unsound
 from pytest_enterprise.objectives.metrics import ALL, Metric, named
 from pytest_enterprise.objectives.runs import compare_run
 
@@ -73,6 +73,7 @@ class Baseline:
         earlier = [e for e in entries if e.get("run") != self._run and not e.get("regression")]
         alike = [entry for entry in earlier if entry.get("machine") == machine][-_NEWEST:]
         others = len(earlier) - sum(entry.get("machine") == machine for entry in earlier)
+        sound = True
         for one in metrics:
             for endpoint in chosen:
                 value = one.value(block, endpoint)
@@ -90,11 +91,14 @@ class Baseline:
                     confidence=confidence,
                     among=len(metrics) * len(chosen),
                 )
+                if why := unsound([block], endpoint, "this run"):
+                    result, sound = replace(result, outcome="not decided", needed=None, detail=why), False
                 if others:
                     result = replace(result, detail=f"{result.detail}; {others} runs of other machines were left out")
                 results.append(result)
                 self._emit("comparison.judged", **result.event(self._test, f"baseline {name}"))
-        self._add(path, values, machine, regression=any(result.outcome == "regression" for result in results))
+        if sound:
+            self._add(path, values, machine, regression=any(result.outcome == "regression" for result in results))
         return Comparison(results, self._objectives, f"baseline {name}")
 
     def _add(self, path: Path, values: Mapping[str, float], machine: str, *, regression: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -56,10 +57,11 @@ def traffic_block(traffic: Any, *, settle: float = 0.0, cpu_seconds: float | Non
     began = traffic.started + round(settle * 1e9)
     kept = columns.where(columns.start >= began)
     ended = traffic.stopped or (int(columns.end.max()) if len(columns) else began)
-    return _requests_block(kept, max(0, ended - began) / 1e9, cpu_seconds)
+    behind = str(getattr(traffic, "behind", ""))
+    return _requests_block(kept, max(0, ended - began) / 1e9, cpu_seconds, behind)
 
 
-def _requests_block(columns: Columns, seconds: float, cpu_seconds: float | None = None) -> Block:
+def _requests_block(columns: Columns, seconds: float, cpu_seconds: float | None = None, behind: str = "") -> Block:
     good = columns.where(~columns.failed)
     failed = columns.where(columns.failed)
     names = columns.names()
@@ -69,6 +71,7 @@ def _requests_block(columns: Columns, seconds: float, cpu_seconds: float | None 
         failed={ALL: len(failed), **{name: len(failed.named(name)) for name in names}},
         seconds=seconds,
         cpu_seconds=cpu_seconds,
+        behind=behind,
     )
 
 
@@ -99,7 +102,7 @@ def load_block(
         done = len(whole.samples[ALL])
         # By request of the whole load, which is what the CPU time was taken for.
         share = len(counted.samples[ALL]) / done if done else 0.0
-        return Block(samples=counted.samples, failed=counted.failed, seconds=counted.seconds, cpu_seconds=spent * share)
+        return replace(counted, cpu_seconds=spent * share)
 
     return block
 

@@ -10,6 +10,8 @@ from pytest_enterprise.errors import ConfigurationError, nearest
 
 SCHEMES = ("http", "https", "tcp", "redis", "postgresql", "ws", "wss", "grpc")
 """How the address of what users speak to may begin."""
+_MOST = 1e9
+"""What no number of users, of seconds or of runs per second can reach in earnest."""
 
 
 def installed() -> None:
@@ -62,9 +64,11 @@ def number(name: str, value: Any, *, whole: bool = False) -> Any:
     if value is None:
         return None
     kinds = int if whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not 0 < value < 1e9:
+    if isinstance(value, bool) or not isinstance(value, kinds) or not 0 < value < _MOST:
+        beyond = isinstance(value, int | float) and value >= _MOST
         raise ConfigurationError(
             f"{name}={value!r} is not possible; give a {'whole ' if whole else ''}number above 0"
+            f"{f' and below {_MOST:,.0f}' if beyond else ''}"
             f"{' (1 user at least)' if name == 'users' else ''}"
         )
     return value

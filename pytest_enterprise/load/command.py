@@ -55,6 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--web", action="store_true", help="Locust's web UI on 127.0.0.1 instead, with charts, faults and objectives"
     )
+    parser.add_argument(
+        "--processes", type=int, metavar="N", help="with --web: so many worker processes make the requests, not one"
+    )
     launch.add_arguments(parser)
     native.add_arguments(parser)
 
@@ -75,6 +78,9 @@ def main(arguments: argparse.Namespace) -> int:
     checks.installed()
     arguments.locustfile = checks.locustfile(arguments.locustfile)
     checks.number("users", arguments.users, whole=True)
+    checks.number("processes", arguments.processes, whole=True)
+    if arguments.processes and not arguments.web:
+        raise ConfigurationError("--processes is for --web; without it the load is made by one process")
     if arguments.arrivals is not None:
         arguments.arrivals = notation.arrivals(arguments.arrivals)
         for name in ("rate", "spawn_rate"):
@@ -153,6 +159,7 @@ def _host_of_stack(reports: str) -> str:
 
 def _web(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
     from pytest_enterprise.control import client
+    from pytest_enterprise.ports import Ports
     from pytest_enterprise.run import Run
     from pytest_enterprise.settings import Settings
 
@@ -165,6 +172,11 @@ def _web(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
         words += ["--users", "1", "--spawn-rate", "1"]
     elif arguments.users:
         words += ["--users", str(arguments.users), "--spawn-rate", str(arguments.spawn_rate or arguments.users)]
+    ports = Ports()
+    if arguments.processes:
+        port = str(ports.take())
+        words += ["--processes", str(arguments.processes), "--master-bind-host", "127.0.0.1"]
+        words += ["--master-bind-port", port, "--master-port", port]
     for name, value in options.items():
         words += [f"--{name.replace('_', '-')}", str(value)]
     launch.check_port(arguments.web_port)
@@ -183,6 +195,7 @@ def _web(arguments: argparse.Namespace, options: dict[str, Any]) -> int:
         pass
     finally:
         launch.end(process)
+        ports.release()
         if run:
             run.events.emit("run.finished", exit_status=status)
             run.finish(exit_status=status)
@@ -266,7 +279,7 @@ def table(traffic: Traffic) -> list[str]:
             + "".join(f"{'-' if time is None else format(time * 1e3, '.1f'):>10}" for time in times)
         )
     lines += [f"{count:>8,d} x {name}: {error}" for name, error, count in statistics.errors(requests)[:10]]
-    lines += [f"{count:>8,d} x in a task: {error}" for error, count in traffic.user_errors.items()]
+    lines += [f"{count:>8,d} x raised by the locustfile: {error}" for error, count in traffic.user_errors.items()]
     if traffic.closed_loop:
         lines.append(
             "closed loop: a user waits for its answer before it sends again, so a stalled server is asked less"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -160,14 +161,22 @@ def _endpoints(pairs: Sequence[tuple[Block, Block]], asked: Sequence[str] | str 
 
 
 def _honest(result: Compared, pairs: Sequence[tuple[Block, Block]]) -> Compared:
-    """Not decided where a side failed at its work: what fails fast would count as an improvement."""
-    from dataclasses import replace
-
+    """Not decided where the figures of a side say nothing of it."""
     for side, label in enumerate("ab"):
-        blocks = [pair[side] for pair in pairs]
-        failed = sum(block.failed.get(result.endpoint, 0) for block in blocks)
-        attempts = sum(block.attempts(result.endpoint) for block in blocks)
-        if attempts and failed / attempts > _FAILED:
-            why = f"{label} failed {failed:,} of {attempts:,} requests, so its figures say nothing of its speed"
+        if why := unsound([pair[side] for pair in pairs], result.endpoint, label):
             return replace(result, outcome="not decided", needed=None, detail=why)
     return result
+
+
+def unsound(blocks: Sequence[Block], endpoint: str, label: str) -> str:
+    """Why the figures of ``blocks``, called ``label``, say nothing of their speed; empty where they do.
+
+    What fails fast would count as an improvement, and the delay of a generator that fell behind its arrivals as theirs.
+    """
+    if behind := [block.behind for block in blocks if block.behind]:
+        return f"the generator of {label} fell behind in {len(behind)} of {len(blocks)} blocks: {behind[0]}"
+    failed = sum(block.failed.get(endpoint, 0) for block in blocks)
+    attempts = sum(block.attempts(endpoint) for block in blocks)
+    if attempts and failed / attempts > _FAILED:
+        return f"{label} failed {failed:,} of {attempts:,} requests, so its figures say nothing of its speed"
+    return ""

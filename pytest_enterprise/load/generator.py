@@ -18,15 +18,19 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from pytest_enterprise.errors import ConfigurationError, LoadFailed, cannot_write
 from pytest_enterprise.load import checks, notation
-from pytest_enterprise.load.arrivals import Arrivals
+from pytest_enterprise.load.arrivals import Arrivals, Rates, from_document
 from pytest_enterprise.load.records import Request
 from pytest_enterprise.load.sampling import Cpu, CpuSampler
 from pytest_enterprise.run import VARIABLE
 
 if TYPE_CHECKING:
+    from pytest_enterprise.load.native.grpc_call import GrpcCall
+    from pytest_enterprise.load.native.postgres_query import PostgresQuery
+    from pytest_enterprise.load.native.redis_command import RedisCommand
     from pytest_enterprise.load.native.request import HttpRequest
     from pytest_enterprise.load.native.traffic import NativeTraffic
     from pytest_enterprise.load.recorded import Recording
+    from pytest_enterprise.objectives.phases import Window
     from pytest_enterprise.run import Run
 
 Kind = TypeVar("Kind", bound="Traffic")
@@ -72,6 +76,8 @@ class Traffic:
         self._changed = threading.Condition()
         self._reason = ""
         self._error = ""
+        self._lost = ""
+        """What is not recorded because it died; empty while it lives."""
         self._mistake = ""
         self._closed = False
         self._listener: threading.Thread | None = None
@@ -209,19 +215,43 @@ class Traffic:
 
         return Columns.read(self.path) if self.path.with_suffix(".requests").exists() else []
 
+    def stretches(self) -> list[Window]:
+        """When each rate of its arrivals was on (each step; before, in and after a spike), to be judged like a fault.
+
+        ``objectives.check(..., faults=traffic.stretches())`` gives a verdict for each. Those that had not begun when
+        the load ended are left out. Raises ConfigurationError for a closed loop and for a trace, which have no rates.
+        """
+        from pytest_enterprise.objectives.phases import Window
+
+        pattern = None if self.closed_loop else from_document(self.settings["arrivals"])
+        if not isinstance(pattern, Rates):
+            loop = "a closed loop" if pattern is None else f"arrivals of the kind {pattern.kind!r}"
+            raise ConfigurationError(f"load {self.id} is {loop}, which has no rates; give arrivals=Step(...)")
+        found, began = [], 0.0
+        stopped = self.stopped or time.monotonic_ns()
+        for number, piece in enumerate(pattern.pieces, 1):
+            first, last = (self.started + round(min(at, 1e9) * 1e9) for at in (began, began + piece.seconds))
+            if first < stopped:
+                rates = dict.fromkeys(f"{rate:g}" for rate in (piece.first, piece.last))
+                told = f"{' to '.join(rates)} per second"
+                found.append(Window(f"{self.id}-{number}", pattern.kind, told, first, min(last, stopped)))
+            began += piece.seconds
+        return found
+
     def operations(self) -> list[dict[str, Any]]:
         """What users noted with ``self.acknowledged(...)``: ``t``, ``key``, ``status`` and what else they gave."""
         return self._lines(".operations.jsonl")
 
     def unexpected(self) -> list[dict[str, Any]]:
-        """Of each failed request: ``start``, ``name``, ``error`` and, where there was an answer, its ``status``,
-        ``size``, ``sha256`` (of its first MiB) and ``trace_id``. After 10,000 only the number ``left_out`` is told.
+        """Of each failed request that was sent: ``start``, ``name``, ``error``, ``trace_id`` and, where there was an
+        answer, its ``status``, ``size`` and ``sha256`` (of its first MiB). After 10,000 only the number ``left_out`` is
+        told.
         """
         return self._lines(".unexpected.jsonl")
 
     def slowest(self) -> list[dict[str, Any]]:
-        """Of each success that was among the three slowest of its name when it ended, ``start``, ``name`` and
-        ``trace_id``; at most 10,000, and only of users that send trace ids.
+        """Of each success that was among the three slowest of its name within a moment of its end, ``start``, ``name``
+        and ``trace_id``; about 10,000 at most, and only of loads that send trace ids.
         """
         return self._lines(".slowest.jsonl")
 
@@ -254,6 +284,8 @@ class Traffic:
         with self._changed:
             if not self._reason and not self._mistake and not self._closed:
                 self._error = f"load {self.id} died"
+                told = f"{self.requests:,} requests were recorded"
+                self._lost = f": {told}, those that ended in its last quarter of a second are lost"
             self._changed.notify_all()
 
     def _take(self, event: dict[str, Any]) -> None:
@@ -285,12 +317,12 @@ class Traffic:
             raise ConfigurationError(f"{self._mistake}{self._last_lines()}")
         if self._error:
             status = ""
-            if self._error.endswith("died"):
+            if self._lost:
                 try:
                     status = f" with {_exit_status(self._process.wait(1))}"
                 except subprocess.TimeoutExpired:
                     status = ", or closed its events"
-            raise LoadFailed(f"{self._error}{status}{self._last_lines()}")
+            raise LoadFailed(f"{self._error}{status}{self._lost}{self._last_lines()}")
 
     def _wait(self, condition: Callable[[], bool], timeout: float, message: str) -> None:
         deadline = time.monotonic() + timeout
@@ -347,7 +379,7 @@ class Traffic:
                 requests=self.requests,
                 failures=self.failures,
                 seconds=(self.stopped - self.started) / 1e9,
-                reason=self._reason or self._error,
+                reason=self._reason or f"{self._error}{self._lost}",
                 cpu_seconds=self.cpu_seconds,
                 user_errors=self.user_errors,
                 arrivals=self.arrivals,
@@ -466,26 +498,95 @@ class Load:
         seed: int | None = None,
         timeout: float = 10.0,
         connections: int = 5_000,
+        keep_alive: bool = True,
         ca: str | Path | None = None,
     ) -> NativeTraffic:
         """An open-loop load by the native engine, checked but not begun.
 
         ``requests`` are drawn by their weights and sent at the moments of ``arrivals``, over as many connections as
-        that takes, up to ``connections``. A request that has no answer ``timeout`` seconds after its intended moment
-        has failed. ``ca`` is a file of the certificates to trust, for https. ``seconds`` and ``seed`` are as for a
-        locustfile. Raises ConfigurationError.
+        that takes, up to ``connections``; without ``keep_alive`` each over one of its own. A request that has no
+        answer ``timeout`` seconds after its intended moment has failed. ``ca`` is a file of the certificates to trust,
+        for https. ``seconds`` and ``seed`` are as for a locustfile. Raises ConfigurationError.
         """
+        return self._native(
+            "http",
+            requests,
+            host,
+            seed,
+            arrivals=arrivals,
+            seconds=seconds,
+            timeout=timeout,
+            connections=connections,
+            keep_alive=keep_alive,
+            ca=ca,
+        )
+
+    def redis(
+        self,
+        commands: Sequence[RedisCommand],
+        *,
+        arrivals: Arrivals | float | str,
+        host: str | None = None,
+        seconds: float | None = None,
+        seed: int | None = None,
+        timeout: float = 10.0,
+        connections: int = 5_000,
+    ) -> NativeTraffic:
+        """As :meth:`http`, with commands to ``redis://[USER:PASSWORD@]HOST:PORT/0``."""
+        return self._native(
+            "redis", commands, host, seed, arrivals=arrivals, seconds=seconds, timeout=timeout, connections=connections
+        )
+
+    def postgres(
+        self,
+        queries: Sequence[PostgresQuery],
+        *,
+        arrivals: Arrivals | float | str,
+        host: str | None = None,
+        seconds: float | None = None,
+        seed: int | None = None,
+        timeout: float = 10.0,
+        connections: int = 5_000,
+    ) -> NativeTraffic:
+        """As :meth:`http`, with statements to ``postgresql://USER@HOST:PORT/DATABASE``.
+
+        A server that allows fewer connections than a stall asks for refuses those beyond: ``FATAL sorry, too many
+        clients already``.
+        """
+        return self._native(
+            "postgres",
+            queries,
+            host,
+            seed,
+            arrivals=arrivals,
+            seconds=seconds,
+            timeout=timeout,
+            connections=connections,
+        )
+
+    def grpc(
+        self,
+        calls: Sequence[GrpcCall],
+        *,
+        arrivals: Arrivals | float | str,
+        host: str | None = None,
+        seconds: float | None = None,
+        seed: int | None = None,
+        timeout: float = 10.0,
+        connections: int = 50,
+    ) -> NativeTraffic:
+        """As :meth:`http`, with unary calls to ``grpc://HOST:PORT``; a connection carries up to a hundred at once."""
+        return self._native(
+            "grpc", calls, host, seed, arrivals=arrivals, seconds=seconds, timeout=timeout, connections=connections
+        )
+
+    def _native(
+        self, verb: str, requests: Sequence[Any], host: str | None, seed: int | None, **wanted: Any
+    ) -> NativeTraffic:
         from pytest_enterprise.load.native import traffic
 
         settings = traffic.settings(
-            requests,
-            arrivals=arrivals,
-            host=self._chosen_host(host),
-            seconds=seconds,
-            seed=self._draw_seed() if seed is None else seed,
-            timeout=timeout,
-            connections=connections,
-            ca=ca,
+            verb, requests, host=self._chosen_host(host), seed=self._draw_seed() if seed is None else seed, **wanted
         )
         return self._make(traffic.NativeTraffic, settings)
 

@@ -8,7 +8,9 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from pytest_enterprise.errors import ConfigurationError
-from pytest_enterprise.load.protocol import Answer, ConnectionClosed, Expected, ProtocolUser, Refusal, Reply
+from pytest_enterprise.load import failure_words
+from pytest_enterprise.load.grpc_channel import CHANNEL_OPTIONS
+from pytest_enterprise.load.protocol import Answer, Expected, ProtocolUser, Reply, failure
 from pytest_enterprise.load.records import traceparent
 
 try:
@@ -21,16 +23,6 @@ except ImportError:
 
 grpc_gevent.init_gevent()  # before any channel: its threads must yield to the other users
 
-_SIZE = 64 << 20
-_OPTIONS = (
-    # Nothing is retried behind the user's back, and a server that comes back is found soon.
-    ("grpc.enable_retries", 0),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-    ("grpc.max_receive_message_length", _SIZE),
-    ("grpc.use_local_subchannel_pool", 1),  # a connection for each user, as for each of a service's clients
-)
 Serializer = Callable[[Any], bytes]
 Deserializer = Callable[[bytes], Any]
 
@@ -54,7 +46,7 @@ class GrpcClient:
         self._user = user
         address = user.address()
         target = f"{address.hostname}:{address.port or 50051}"
-        options = (*_OPTIONS, *user.channel_options)
+        options = (*CHANNEL_OPTIONS, *user.channel_options)
         if user.credentials is None:
             self._channel = grpc.insecure_channel(target, options)
         else:
@@ -140,15 +132,8 @@ class GrpcClient:
 
 
 def _told(error: grpc.RpcError) -> Exception:
-    """The failure in the words that other protocols have for it, else by its status."""
-    code, details = error.code(), error.details() or ""
-    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return TimeoutError(details)
-    if code is grpc.StatusCode.UNAVAILABLE and "Connection refused" in details:
-        return ConnectionRefusedError(details)
-    if code is grpc.StatusCode.UNAVAILABLE and ("Socket closed" in details or "Connection reset" in details):
-        return ConnectionClosed(details)
-    return Refusal(f"gRPC {code.name}", details, details.encode())
+    details = error.details() or ""
+    return failure(failure_words.of_grpc(error.code().name, details), details)
 
 
 class GrpcUser(ProtocolUser):

@@ -127,6 +127,19 @@ def _options(given: dict[str, Any], locustfile: str, control: Control) -> Any:
     return options
 
 
+def _check_rates(classes: list[Any], options: Any, locustfile: str, control: Control) -> None:
+    """Of a closed loop, before any user is made: one that cannot be made would be no load and no error."""
+    from pytest_enterprise.errors import ConfigurationError
+    from pytest_enterprise.load.pace import Paced, checked_rate
+
+    for kind in classes:
+        if issubclass(kind, Paced):
+            try:
+                checked_rate(kind, options.rate)
+            except ConfigurationError as error:
+                control.fail(f"locustfile {locustfile}: {error}")
+
+
 def _open(settings: dict[str, Any], options: Any, classes: list[Any], control: Control) -> None:
     """Make the loop an open one, where arrivals are asked for."""
     if not settings["arrivals"]:
@@ -165,6 +178,7 @@ def main() -> None:
     available, shapes = _import(locustfile, control)
     classes = _choose(available, settings["classes"], locustfile, control)
     options = _options(settings["options"], locustfile, control)
+    _check_rates(classes, options, locustfile, control)
     _open(settings, options, classes, control)
     closed = not settings["arrivals"]
     shape = shapes[0] if shapes and closed and settings["users"] is None else None
@@ -182,7 +196,7 @@ def main() -> None:
     )
     events: Any = environment.events
     events.request.add_listener(recorder.on_request)
-    events.user_error.add_listener(recorder.on_user_error)
+    _tell_of_errors(recorder)
     runner = environment._create_runner(QuickRunner)  # noqa: SLF001  create_local_runner takes no class
     ended = Event()
     reason = ["stopped itself"]
@@ -246,6 +260,36 @@ def main() -> None:
         user_errors=dict(recorder.user_errors.most_common(20)),
         **progress(),
     )
+
+
+def _tell_of_errors(recorder: Any) -> None:
+    """Count whatever the locustfile raises: in a task, when a user is made or stopped, in a listener of an event."""
+    import logging
+
+    import gevent
+    import locust
+
+    events: Any = locust.events
+    events.user_error.add_listener(recorder.on_user_error)
+    hub = gevent.get_hub()
+    report = hub.handle_error
+
+    def handle_error(context: Any, kind: Any, error: Any, at: Any) -> None:
+        if isinstance(error, Exception):
+            recorder.on_user_error(error)
+        report(context, kind, error, at)
+
+    hub.handle_error = handle_error
+
+    class OfListeners(logging.Handler):
+        """Locust catches what listeners raise and logs it, which is the only trace."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            error = sys.exc_info()[1]
+            if error is not None and record.getMessage().startswith("Uncaught exception in event handler"):
+                recorder.on_user_error(error)
+
+    logging.getLogger().addHandler(OfListeners(logging.ERROR))
 
 
 def _allow_many_connections() -> None:

@@ -180,7 +180,11 @@ class Dispatcher:
     def _admit(self, kind: Any, arrival: Arrival) -> None:
         if self._environment.host:
             kind.host = self._environment.host
-        user = kind(self._environment)
+        try:
+            user = kind(self._environment)
+        except Exception as error:  # this arrival is not made, and those after it shall be
+            self._environment.events.user_error.fire(user_instance=None, exception=error, tb=error.__traceback__)
+            return
         self._reserved[user] = arrival
         user.start(self._environment.runner.user_greenlets)
 

@@ -69,6 +69,7 @@ class _Hooks:
         self._runner = environment.runner
         self._reports: dict[int, dict[str, Any]] = {}
         self._began = self._seconds = 0.0
+        environment.enterprise_open_loop = self
         hooks = environment.events
         hooks.test_start.add_listener(self.prepare)
         hooks.spawning_complete.add_listener(self.begin)
@@ -83,6 +84,20 @@ class _Hooks:
     @property
     def _open(self) -> bool:
         return bool(getattr(self._environment.parsed_options, "arrivals", ""))
+
+    def figures(self) -> dict[str, Any]:
+        """Of this process and of its workers together: arrivals due and made, late ones, the worst lag, and whether it
+        is behind; empty for a closed loop.
+        """
+        dispatcher = getattr(self._environment, "enterprise_dispatcher", None)
+        if dispatcher:
+            return dict(dispatcher.figures)
+        told = sorted(self._reports.items())
+        if not self._open or not told:
+            return {}
+        behind = [f"worker {index}: {figures['behind']}" for index, figures in told if figures["behind"]]
+        sums = {name: sum(figures[name] for _, figures in told) for name in ("due", "made", "late")}
+        return {**sums, "lag": max(figures["lag"] for _, figures in told), "behind": "; ".join(behind)}
 
     def prepare(self, **_: Any) -> None:
         """Before any user: what all processes must agree on, which the master hands to its workers."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from locust import events
+from locust.runners import WorkerRunner
 from locust.user.task import LOCUST_STATE_STOPPING
 
-from pytest_enterprise.load import open_setup
+from pytest_enterprise.errors import ConfigurationError
+from pytest_enterprise.load import checks, open_setup
 from pytest_enterprise.load.open_loop import Journeys
 
 if TYPE_CHECKING:
@@ -26,13 +29,30 @@ events.init_command_line_parser.add_listener(_options)  # type: ignore[no-untype
 
 
 def _page(environment: Any, web_ui: Any = None, **_: Any) -> None:
-    if web_ui is not None:  # under plain Locust too
+    # Under plain Locust too.
+    if web_ui is not None:
         from pytest_enterprise.load.web import page
 
         page.install(environment, web_ui)
+    elif isinstance(environment.runner, WorkerRunner):
+        from pytest_enterprise.load.web import workers
+
+        workers.install(environment)
 
 
 events.init.add_listener(_page)  # type: ignore[no-untyped-call]
+
+
+def checked_rate(kind: Any, asked: float | str | None) -> float:
+    """Task runs per second of such users, ``asked`` for or their own. Raises ConfigurationError for what is no rate."""
+    if isinstance(asked, str):  # Locust's form gives text, and an empty one where nothing was written
+        with suppress(ValueError):
+            asked = float(asked) if asked.strip() else None
+    name, rate = (f"{kind.__name__}.rate", kind.rate) if asked is None else ("rate", asked)
+    if rate is None:
+        raise ConfigurationError(f"{name}=None is not possible; give a number above 0")
+    found: float = checks.number(name, rate)
+    return found
 
 
 class Paced:
@@ -61,7 +81,7 @@ class Paced:
         dispatcher = open_setup.of(environment)
         self.journeys = Journeys(dispatcher, self) if dispatcher else None
         """This user's side of the open loop; None in a closed one."""
-        self._period = 1 / (self.option("rate") or self.rate)
+        self._period = 1 / checked_rate(type(self), self.option("rate"))
         self._due = 0.0
 
     def option(self, name: str, default: Any = None) -> Any:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
 # psycopg chooses how it waits when it is imported: after Locust has put gevent under the sockets, so that it yields.
-from pytest_enterprise.load.protocol import Answer, ConnectionClosed, Expected, Pool, ProtocolUser, Refusal, Reply
+from pytest_enterprise.load import failure_words
+from pytest_enterprise.load.protocol import Answer, Expected, Pool, ProtocolUser, Reply, failure
 
 try:
     import psycopg
@@ -20,28 +20,12 @@ except ImportError:
         "users of PostgreSQL need psycopg, which is not installed: pip install 'pytest-enterprise[postgres]'"
     ) from None
 
-_FATAL = re.compile(r"FATAL: +(.+)")
 Parameters = Sequence[Any] | Mapping[str, Any] | None
 
 
 def _told(error: psycopg.Error) -> Exception:
-    """The failure in the words that other protocols have for it.
-
-    With an SQLSTATE it is the server's own answer, recorded as ``SQLSTATE 23505 UniqueViolation``; one that refuses the
-    connection itself by its text: ``FATAL sorry, too many clients already``.
-    """
-    text = str(error)
-    if error.sqlstate:
-        return Refusal(f"SQLSTATE {error.sqlstate} {type(error).__name__}", text, text.encode())
-    if fatal := _FATAL.search(text):  # libpq tells no SQLSTATE when it cannot connect
-        return Refusal(f"FATAL {fatal.group(1)[:100]}", text, text.encode())
-    if isinstance(error, psycopg.errors.ConnectionTimeout):
-        return TimeoutError(text)
-    if "Connection refused" in text:
-        return ConnectionRefusedError(text)
-    if isinstance(error, psycopg.OperationalError):
-        return ConnectionClosed(text)
-    return error
+    kind = failure_words.of_postgres(error)
+    return error if kind == type(error).__name__ else failure(kind, str(error))
 
 
 def _size(rows: Any) -> int:

@@ -14,13 +14,22 @@ from locust import User
 from locust.exception import ResponseError
 
 from pytest_enterprise.errors import ConfigurationError
+from pytest_enterprise.load.failure_words import CLOSED, REFUSED, TIMED_OUT
 from pytest_enterprise.load.open_loop import waited
 from pytest_enterprise.load.pace import Paced
-from pytest_enterprise.load.records import WRONG
+from pytest_enterprise.load.records import LARGEST, WRONG
 
 
 class ConnectionClosed(ConnectionError):
     """The server closed the connection where an answer was due."""
+
+
+class TooLarge(ConnectionError):
+    """An answer did not end within :data:`LARGEST` bytes."""
+
+    def __init__(self) -> None:
+        self.kind = f"answer over {LARGEST:,d} bytes"
+        super().__init__(self.kind)
 
 
 class Refusal(Exception):
@@ -31,6 +40,12 @@ class Refusal(Exception):
         self.kind = kind
         self.body = body
         """The answer's bytes, for its digest."""
+
+
+def failure(kind: str, text: str = "") -> Exception:
+    """The exception for one of :mod:`failure_words`; whatever else the server says is a refusal."""
+    kinds = {REFUSED: ConnectionRefusedError, CLOSED: ConnectionClosed, TIMED_OUT: TimeoutError}
+    return kinds[kind](text) if kind in kinds else Refusal(kind, text, text.encode())
 
 
 class Reply(NamedTuple):
@@ -181,7 +196,7 @@ class ProtocolUser(Paced, User):
             with ours:
                 reply = work(trace_id)
         except Exception as failure:
-            error = failure
+            error = failure.with_traceback(None)  # which would keep what was read of the answer in memory
         except Timeout as timeout:
             if timeout is not ours:
                 raise

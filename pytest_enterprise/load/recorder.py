@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
-import hashlib
 import json
 import re
 from collections import Counter
@@ -11,17 +9,14 @@ from pathlib import Path
 from time import monotonic_ns, time_ns
 from typing import Any
 
+from pytest_enterprise.load.exemplars import Exemplars
 from pytest_enterprise.load.records import WRONG, RecordWriter, trace_ids
 
 UNFINISHED = "unfinished"
 """The error of a request that was still under way when its user was stopped."""
 
-UNEXPECTED = 10_000
-"""Unexpected answers of which a load keeps digest and trace id; of further ones it keeps the number."""
-SLOWEST = 3
-"""Requests of each name that are always among those whose trace ids are kept, because they were the slowest so far."""
-DIGESTED = 1 << 20
-"""Bytes of an answer's body that its digest covers."""
+DISTINCT = 1000
+"""Different texts of exceptions that are counted apart; of further ones the type alone."""
 
 _STEP = 5_000_000
 """A change of the wall clock, in ns within a quarter of a second, that slewing cannot explain."""
@@ -65,19 +60,14 @@ class Recorder:
         self.user_errors: Counter[str] = Counter()
         self._writer = RecordWriter(path)
         self._operations = path.with_name(path.name + ".operations.jsonl").open("a", encoding="utf-8")
-        self._unexpected: list[str] = []
-        self._unexpected_path = path.with_name(path.name + ".unexpected.jsonl")
-        self._unexpected_count = 0
-        self._slowest: dict[str, list[float]] = {}
-        """The greatest latencies of each name so far, ascending."""
-        self._slow: list[str] = []
-        self._slow_path = path.with_name(path.name + ".slowest.jsonl")
-        self._slow_count = 0
+        self._exemplars = Exemplars(path)
         self._users = 0
-        self._begun = 0
-        self._trace_id = trace_ids(seed)
-        self._offset = self._offset_before = time_ns() - monotonic_ns()
-        self._stepped = 0
+        self._trace_ids = trace_ids(seed)
+        self._made = monotonic_ns()
+        """No request begins before."""
+        self._offset = self._offset_before = time_ns() - self._made
+        self._noticed = 0
+        """When the wall clock's last step was seen, some time after it happened."""
 
     @property
     def requests(self) -> int:
@@ -106,52 +96,38 @@ class Recorder:
             change = time_ns() - now - self._offset
             if change > _STEP or change < -_STEP:
                 self._clock_stepped(now, change)
-            noted = int(start_time * 1e9) - (self._offset if start >= self._stepped else self._offset_before)
-            if noted < start:
+            noted = int(start_time * 1e9) - self._offset
+            if start < self._noticed:  # by which clock it was noted, nobody can tell: by the one that fits
+                noted = min(noted, int(start_time * 1e9) - self._offset_before, key=lambda at: abs(at - start))
+            if self._made <= noted < start:
                 start = noted
         name = f"{request_type} {name}"
         if exception is None:
             error = ""
-            slowest = self._slowest.get(name)
-            if slowest is None or len(slowest) < SLOWEST or latency > slowest[0]:
-                self._note_slow(start, latency, name, response)
+            if self._exemplars.is_slow(name, latency):
+                trace_id = getattr(response, "trace_id", "")
+                self._exemplars.slow(start, latency, name, lambda: trace_id)
         else:
             error = kind_of(exception, response)
             self.failures += 1
             self._note(start, name, error, response)
         self._writer.add(start, latency, name, error, response_length or 0)
 
-    def _note_slow(self, start: int, latency: float, name: str, response: Any) -> None:
-        """Keep the trace id of a success that is slower than nearly all before it: the first few, then ever fewer."""
-        if self._slow_count == UNEXPECTED:
-            return
-        self._slow_count += 1
-        slowest = self._slowest.setdefault(name, [])
-        bisect.insort(slowest, latency)
-        del slowest[:-SLOWEST]
-        if trace := getattr(response, "trace_id", ""):
-            self._slow.append(json.dumps({"start": start, "name": name, "trace_id": trace}) + "\n")
-
     def _note(self, start: int, name: str, error: str, response: Any) -> None:
-        """Keep what an assertion needs of an unexpected answer: never its text, which may hold secrets."""
-        self._unexpected_count += 1
-        if self._unexpected_count > UNEXPECTED:
-            return
-        line: dict[str, Any] = {"start": start, "name": name, "error": error}
-        if status := getattr(response, "status_code", None) or getattr(response, "status", None):
-            line["status"] = status
-        if trace := getattr(response, "trace_id", ""):
-            line["trace_id"] = trace
         body = getattr(response, "content", None)
-        if isinstance(body, (bytes, bytearray)):
-            line["size"] = len(body)
-            line["sha256"] = hashlib.sha256(memoryview(body)[:DIGESTED]).hexdigest()
-        self._unexpected.append(json.dumps(line) + "\n")
+        self._exemplars.unexpected(
+            start,
+            name,
+            error,
+            status=getattr(response, "status_code", None) or getattr(response, "status", None),
+            trace_id=getattr(response, "trace_id", ""),
+            body=body if isinstance(body, (bytes, bytearray)) else None,
+        )
 
     def _clock_stepped(self, now: int, change: int) -> None:
         self._offset_before = self._offset
         self._offset += change
-        self._stepped = now
+        self._noticed = now
 
     def unfinished(self, request_type: str, name: str, seconds: float) -> None:
         """Record a request that was given up ``seconds`` after its start."""
@@ -159,8 +135,17 @@ class Recorder:
         self._writer.add(monotonic_ns() - int(seconds * 1e9), seconds, f"{request_type} {name}", UNFINISHED, 0)
 
     def on_user_error(self, exception: BaseException, **_: Any) -> None:
-        """The listener for Locust's ``user_error`` event: an exception in a task, not a failed request."""
-        self.user_errors[f"{type(exception).__name__}: {exception}"[:300]] += 1
+        """The listener for Locust's ``user_error`` event: an exception of the locustfile, not a failed request.
+
+        What comes up twice, first to Locust and then out of its greenlet, counts once.
+        """
+        if getattr(exception, "_enterprise_counted", False):
+            return
+        exception._enterprise_counted = True  # type: ignore[attr-defined]  # noqa: SLF001
+        told = f"{type(exception).__name__}: {exception}"[:300]
+        if told not in self.user_errors and len(self.user_errors) >= DISTINCT:
+            told = f"(other) {type(exception).__name__}"
+        self.user_errors[told] += 1
 
     def operation(self, key: str, status: str, facts: dict[str, Any]) -> None:
         """Note what a user knows about one operation."""
@@ -173,22 +158,14 @@ class Recorder:
         return self._users
 
     def next_trace_id(self) -> str:
-        """For each request in the order in which they begin, from 1; see :func:`records.trace_ids`."""
-        self._begun += 1
-        return self._trace_id(self._begun)
+        """For each request in the order in which they begin; see :func:`records.trace_ids`."""
+        return next(self._trace_ids).decode()
 
     def flush(self) -> None:
         """Make everything visible to readers; follow the slewing of the wall clock."""
         self._writer.flush()
         self._operations.flush()
-        if self._unexpected:
-            with self._unexpected_path.open("a", encoding="utf-8") as file:
-                file.writelines(self._unexpected)
-            self._unexpected.clear()
-        if self._slow:
-            with self._slow_path.open("a", encoding="utf-8") as file:
-                file.writelines(self._slow)
-            self._slow.clear()
+        self._exemplars.flush()
         now = monotonic_ns()
         change = time_ns() - now - self._offset
         if -_STEP <= change <= _STEP:
@@ -197,8 +174,7 @@ class Recorder:
             self._clock_stepped(now, change)
 
     def close(self) -> None:
-        if self._unexpected_count > UNEXPECTED:
-            self._unexpected.append(json.dumps({"left_out": self._unexpected_count - UNEXPECTED}) + "\n")
         self.flush()
+        self._exemplars.close()
         self._writer.close()
         self._operations.close()

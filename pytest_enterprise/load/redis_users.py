@@ -9,7 +9,18 @@ from typing import Any, ClassVar
 from urllib.parse import unquote
 
 from pytest_enterprise.errors import ConfigurationError
-from pytest_enterprise.load.protocol import Answer, ConnectionClosed, Expected, Pool, ProtocolUser, Refusal, Reply
+from pytest_enterprise.load import failure_words
+from pytest_enterprise.load.protocol import (
+    Answer,
+    ConnectionClosed,
+    Expected,
+    Pool,
+    ProtocolUser,
+    Refusal,
+    Reply,
+    TooLarge,
+)
+from pytest_enterprise.load.records import LARGEST
 
 try:
     import hiredis
@@ -52,6 +63,8 @@ class Connection:
                 if not data:
                     raise ConnectionClosed("the server closed the connection before its reply was whole")
                 read += len(data)
+                if read > LARGEST:
+                    raise TooLarge
                 self._reader.feed(data)
             else:
                 replies.append((reply, read))
@@ -64,9 +77,9 @@ class Connection:
 
 
 def refusal(error: Exception) -> Refusal:
-    """An error reply, recorded by its first word: ``Redis WRONGTYPE``, ``Redis LOADING``."""
+    """An error reply."""
     text = str(error)
-    return Refusal(f"Redis {text.partition(' ')[0]}", text, text.encode())
+    return Refusal(failure_words.of_redis(text), text, text.encode())
 
 
 class RedisClient:

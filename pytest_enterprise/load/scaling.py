@@ -44,6 +44,8 @@ class Capacity:
     """What each trial showed, in their order."""
     broken: tuple[Verdict, ...]
     """What did not hold at the lowest load that was seen to break."""
+    behind: str = ""
+    """Why the generator fell behind its arrivals there: then the limit is its own, and the system's may be higher."""
 
     @property
     def rate(self) -> float:
@@ -91,7 +93,8 @@ class Scalability:
     ) -> Capacity:
         """The highest load between ``low`` and ``high`` at which all ``objectives`` hold, by bisection, confirmed.
 
-        Objectives are of ``phase="whole"``. Raises ConfigurationError where one cannot be judged: then the trials are
+        Objectives are of ``phase="whole"``. A load at which the generator falls behind its arrivals counts as one that
+        does not hold, and the result says so. Raises ConfigurationError where one cannot be judged: then the trials are
         too short for it.
         """
         if not objectives:
@@ -101,11 +104,15 @@ class Scalability:
                 raise ConfigurationError(f"{one.name}: phase={one.phase!r}; a limit has no fault, give phase='whole'")
         steps: list[Measured] = []
         broken: dict[float, tuple[Verdict, ...]] = {}
+        behind: dict[float, str] = {}
 
         def holds(load: float) -> bool:
             step, traffic = self._step(run_at, load, cpu)
             steps.append(step)
             span = (traffic.started, traffic.stopped) if traffic.started and traffic.stopped else None
+            behind[load] = str(getattr(traffic, "behind", ""))
+            if behind[load]:  # what such a load shows, good or bad, is not what users did
+                return False
             verdicts = judge(objectives, traffic.records(), [], span=span)
             bad = tuple(verdict for verdict in verdicts if verdict.outcome == "broken")
             open_ones = [verdict for verdict in verdicts if verdict.outcome == "not judged"]
@@ -116,15 +123,17 @@ class Scalability:
             return not bad
 
         found = search(holds, low, high, within=within)
+        lowest = found.breaks or 0.0
         self._emit(
             "capacity.judged",
             test=self._test,
             holds=found.holds,
             breaks=found.breaks,
             trials=found.trials,
-            broken=[verdict.objective for verdict in broken.get(found.breaks or 0.0, ())],
+            broken=[verdict.objective for verdict in broken.get(lowest, ())],
+            behind=behind.get(lowest, ""),
         )
-        return Capacity(limit=found, steps=tuple(steps), broken=broken.get(found.breaks or 0.0, ()))
+        return Capacity(limit=found, steps=tuple(steps), broken=broken.get(lowest, ()), behind=behind.get(lowest, ""))
 
     def _step(self, run_at: RunAt, load: float, cpu: Callable[[], Mapping[str, float]] | None) -> tuple[Measured, Any]:
         before = cpu() if cpu else {}

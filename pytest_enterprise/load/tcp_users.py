@@ -8,14 +8,8 @@ from functools import cached_property
 from typing import ClassVar
 
 from pytest_enterprise.errors import ConfigurationError
-from pytest_enterprise.load.protocol import Answer, ConnectionClosed, Expected, Pool, ProtocolUser, Reply
-
-LARGEST = 64 << 20
-"""Bytes of an answer beyond which it is given up."""
-
-
-class TooLarge(Exception):
-    """The answer did not end within :data:`LARGEST` bytes."""
+from pytest_enterprise.load.protocol import Answer, ConnectionClosed, Expected, Pool, ProtocolUser, Reply, TooLarge
+from pytest_enterprise.load.records import LARGEST
 
 
 class Connection:
@@ -56,7 +50,7 @@ class Connection:
                 self._rest = bytes(data[end:])
                 return bytes(data[:end])
             if len(data) > LARGEST:
-                raise TooLarge(f"the answer did not end within {LARGEST:,} bytes")
+                raise TooLarge
             try:
                 data += self._more()
             except ConnectionClosed:

@@ -8,9 +8,19 @@ from functools import cached_property
 from typing import ClassVar
 
 import websocket
-from websocket import ABNF
+from websocket import ABNF, frame_buffer
 
-from pytest_enterprise.load.protocol import Answer, ConnectionClosed, Expected, Pool, ProtocolUser, Refusal, Reply
+from pytest_enterprise.load.protocol import (
+    Answer,
+    ConnectionClosed,
+    Expected,
+    Pool,
+    ProtocolUser,
+    Refusal,
+    Reply,
+    TooLarge,
+)
+from pytest_enterprise.load.records import LARGEST
 
 Message = str | bytes
 
@@ -23,12 +33,29 @@ class Closed(ConnectionClosed):
         self.kind = f"WebSocket close {code}"
 
 
+class _Frames(frame_buffer):
+    """Frames of a bounded length; no message has more bytes than one of them may have."""
+
+    taken = 0
+    """Bytes of the message under way."""
+
+    def recv_length(self) -> None:
+        super().recv_length()
+        assert self.header is not None
+        opcode = self.header[4]
+        if opcode in (ABNF.OPCODE_TEXT, ABNF.OPCODE_BINARY, ABNF.OPCODE_CONT):
+            self.taken = (self.length or 0) + (self.taken if opcode == ABNF.OPCODE_CONT else 0)
+        if self.taken > LARGEST:
+            raise TooLarge
+
+
 class Connection:
     """One WebSocket. Messages that came before they were waited for stay in its socket."""
 
     def __init__(self, url: str, timeout: float, headers: Mapping[str, str], subprotocols: list[str] | None) -> None:
         self.closed = False
         self._socket = websocket.WebSocket(enable_multithread=False)
+        self._socket.frame_buffer = _Frames(self._socket._recv, False)  # noqa: SLF001  there is no setting for it
         try:
             self._socket.connect(  # type: ignore[no-untyped-call]
                 url, timeout=timeout, header=dict(headers), subprotocols=subprotocols, suppress_origin=True

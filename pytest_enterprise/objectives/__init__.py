@@ -12,6 +12,7 @@ from pytest_enterprise.objectives.detection import Sighting, TimeToDetect, watch
 from pytest_enterprise.objectives.durability import Durability
 from pytest_enterprise.objectives.fact import Fact
 from pytest_enterprise.objectives.freshness import Freshness
+from pytest_enterprise.objectives.growth import Growth
 from pytest_enterprise.objectives.judge import judge
 from pytest_enterprise.objectives.latency import Latency
 from pytest_enterprise.objectives.metrics import Block, Metric
@@ -31,6 +32,7 @@ __all__ = [
     "ErrorBudget",
     "Fact",
     "Freshness",
+    "Growth",
     "Latency",
     "Metric",
     "NoRegression",

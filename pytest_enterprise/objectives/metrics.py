@@ -27,6 +27,8 @@ class Block:
     """How many failed, by the same names."""
     cpu_seconds: float | None = None
     """CPU time that the measured side took; None where nobody looked."""
+    behind: str = ""
+    """Why the generator did not keep to its arrivals, so that the figures are its own; empty where it did."""
 
     def attempts(self, endpoint: str) -> int:
         """How often it was tried, with and without success."""

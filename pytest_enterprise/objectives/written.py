@@ -7,8 +7,8 @@
     orders-quick = {kind = "Latency", percentile = 99, at_most = 0.25, endpoint = "POST /orders", phase = "before"}
 
 A test judges the group by its name, ``objectives.check("checkout", load=...)``, and a document by its path,
-``objectives.check("checkout.slo.yaml", load=...)``. What a test must measure itself (``Fact``, ``Durability``,
-``TimeToDetect``) is written in the test.
+``objectives.check("checkout.slo.yaml", load=...)``. What a test must measure itself (``Fact``, ``Growth``,
+``Durability``, ``TimeToDetect``) is written in the test.
 """
 
 from __future__ import annotations

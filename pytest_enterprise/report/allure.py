@@ -41,6 +41,9 @@ def attach(test_events: Sequence[Event], directory: Path) -> bool:
         for control in scenario.controls:
             dynamic.label("control", control)
             dynamic.tag(control)
+        for control, (_, strength) in scenario.strengths.items():
+            dynamic.label(f"control.{strength}", control)
+        dynamic.link((directory / "index.html").absolute().as_uri(), name="report of the run")
         if scenario.judgements:
             allure.attach(_verdicts(scenario), "objectives", allure.attachment_type.CSV)
         if scenario.faults:

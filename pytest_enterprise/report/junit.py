@@ -31,6 +31,10 @@ def properties(test_events: Iterable[Event]) -> list[tuple[str, str]]:
                     if event.get(name)
                 ]
                 found += [("enterprise.control", control) for control in reading.texts(event.get("controls"))]
+                found += [
+                    (f"enterprise.control.{control}", f"{strength} ({kind or 'kind of test not stated'})")
+                    for control, (kind, strength) in reading.strengths(event).items()
+                ]
             case "load.started":
                 found.append(("enterprise.load", f"{event.get('load')}: {words.loop(event)}"))
             case "load.behind":
@@ -54,7 +58,7 @@ def write(directory: Path) -> Path:
     """Write ``junit.xml`` of a run directory: one test case for each run of each test, with its properties."""
     told: dict[str, list[Event]] = {}
     cases: list[ElementTree.Element] = []
-    for event in events.read(directory):
+    for event in events.stream(directory):
         test = event.get("test")
         if event["kind"] == "test.started":
             told[str(test)] = []

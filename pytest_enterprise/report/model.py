@@ -112,13 +112,14 @@ def _events(directory: Path, notes: list[str]) -> list[Event]:
         lines += text.count(b"\n") + (not text.endswith(b"\n") and bool(text))
     if lines > len(found):
         notes.append(f"{lines - len(found):,} of {lines:,} lines of events cannot be read and are left out.")
-    whole = [event for event in found if _usable(event)]
+    whole = [event for event in found if usable(event)]
     if len(whole) < len(found):
         notes.append(f"{len(found) - len(whole):,} events lack what they must hold and are left out.")
     return whole
 
 
-def _usable(event: Event) -> bool:
+def usable(event: Event) -> bool:
+    """Whether an event holds what those that read it count on."""
     return (
         isinstance(event["t"], int)
         and isinstance(event["kind"], str)

@@ -154,6 +154,7 @@ class Scenario:
     """False for a test that has no claim."""
     claim: str
     controls: tuple[str, ...]
+    """Requirements of frameworks that it supports."""
     switch: str
     """The sabotage switch that was on; empty: none."""
     outcome: str
@@ -167,6 +168,8 @@ class Scenario:
     faults: tuple[Fault, ...] = ()
     loads: tuple[Load, ...] = ()
     sabotage: Sabotage | None = None
+    strengths: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """For each of its controls the kind of test and how strongly that supports it."""
     compared: tuple[Compared, ...] = ()
     """What its comparisons of two versions showed."""
 
@@ -250,6 +253,11 @@ class RunReport:
     links: tuple[Link, ...] = ()
     notes: tuple[str, ...] = ()
     """What was missing, cut short or could not be read."""
+
+    @property
+    def environment(self) -> str:
+        """Which environment was tested, as the user states it."""
+        return str(self.settings.get("environment") or "not stated")
 
     @property
     def scenarios(self) -> tuple[Scenario, ...]:

@@ -41,6 +41,12 @@ def texts(value: Any) -> tuple[str, ...]:
     return tuple(str(entry) for entry in value) if isinstance(value, list | tuple) else ()
 
 
+def strengths(started: Event) -> dict[str, tuple[str, str]]:
+    """For each control that ``test.started`` names the kind of test and its strength; empty in an older run."""
+    pairs = {id: texts(pair) for id, pair in mapping(started.get("strengths")).items()}
+    return {id: (pair[0], pair[1]) for id, pair in pairs.items() if len(pair) == 2}
+
+
 def scenario(directory: Path, events: Sequence[Event], buckets: int) -> Scenario:
     """What ``events`` tell, the first of which is ``test.started``; with 0 ``buckets`` no record file is read."""
     started = events[0]
@@ -62,6 +68,7 @@ def scenario(directory: Path, events: Sequence[Event], buckets: int) -> Scenario
         is_scenario=bool(started.get("scenario", started.get("claim")) or by_kind.get("objective.judged")),
         claim=str(started.get("claim") or ""),
         controls=texts(started.get("controls")),
+        strengths=strengths(started),
         switch=str(started.get("sabotage") or ""),
         outcome=str(finished.get("outcome", "unfinished")),
         seconds=number(finished.get("seconds")),
@@ -155,8 +162,10 @@ def _load(
         notes.append("its end was never seen")
     elif buckets and told is not None and told > recorded.requests:
         notes.append(f"{told:,} requests were made, of which {recorded.requests:,} could be read")
+    if (reason := str(end.get("reason") or "")).startswith("load "):  # not asked for: an accident, in a sentence
+        notes.append(reason)
     errors = mapping(end.get("user_errors"))
-    notes += [f"a task of the locustfile raised {error} ({count} times)" for error, count in errors.items()]
+    notes += [f"the locustfile raised {error} ({count} times)" for error, count in errors.items()]
     behind = end.get("behind") or next((event.get("reason") for event in mine["load.behind"]), "")
     cpu, busiest = saturation.read(mine["load.sampled"])
     return Load(

@@ -193,13 +193,23 @@ def again(report: RunReport, test: str = "") -> str:
     """The command that runs it again."""
     if by_hand(report):
         return shlex.join(["pytest-enterprise", *report.command[1:]])
-    runtime = report.settings.get("runtime")
-    parts = ["pytest", *([test] if test else report.command[1:])]
+    if test:
+        return command(test, report.seed, report.settings)
+    parts = ["pytest", *report.command[1:]]
     if report.seed is not None and not any(part.startswith("--enterprise-seed") for part in parts):
         parts.append(f"--enterprise-seed={report.seed}")
-    if test and runtime and runtime != "auto":
+    return shlex.join(parts)
+
+
+def command(test: str, seed: int | None, settings: Mapping[str, Any]) -> str:
+    """The command that runs one test again as it ran."""
+    parts = ["pytest", test]
+    if seed is not None:
+        parts.append(f"--enterprise-seed={seed}")
+    runtime = settings.get("runtime")
+    if runtime and runtime != "auto":
         parts.append(f"--enterprise-runtime={runtime}")
-    if test and report.settings.get("sabotage"):
+    if settings.get("sabotage"):
         parts.append("--enterprise-sabotage")
     return shlex.join(parts)
 

@@ -103,6 +103,11 @@ class Instance(ABC):
         """The command as one could type it, for errors and reports."""
 
     @property
+    def image(self) -> str:
+        """The image that it runs in; empty where it runs in none."""
+        return ""
+
+    @property
     def main_pid(self) -> int | None:
         """Its main process, by this machine's number, where its processes are this machine's; None elsewhere."""
         return None

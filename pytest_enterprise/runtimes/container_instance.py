@@ -51,8 +51,13 @@ class ContainerInstance(Instance):
         self._launch = launch
         self._log_file = log_file
         self._command = command
+        self._image = str(container.image)
         self._cpu_of_earlier_lives = 0.0
         self._cpu = 0.0
+
+    @property
+    def image(self) -> str:
+        return self._image
 
     @property
     def _container(self) -> Any:

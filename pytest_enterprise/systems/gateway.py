@@ -33,8 +33,8 @@ class Gateway:
             text: bytes = reply.read()
         return text
 
-    def endpoints(self) -> dict[str, bool]:
-        """The addresses that it knows, and whether each is healthy in its eyes."""
+    def _hosts(self) -> dict[str, dict[str, Any]]:
+        """What it tells of each address that it knows."""
         known: dict[str, Any] = json.loads(self._admin("/clusters?format=json"))
         found = {}
         for cluster in known.get("cluster_statuses", []):
@@ -42,9 +42,21 @@ class Gateway:
                 continue
             for host in cluster.get("host_statuses", []):
                 address = host["address"]["socket_address"]
-                health = host.get("health_status", {})
-                found[f"{address['address']}:{address['port_value']}"] = not any(health.get(flag) for flag in _ILL)
+                found[f"{address['address']}:{address['port_value']}"] = host
         return found
+
+    def endpoints(self) -> dict[str, bool]:
+        """The addresses that it knows, and whether each is healthy in its eyes."""
+        health = {address: host.get("health_status", {}) for address, host in self._hosts().items()}
+        return {address: not any(found.get(flag) for flag in _ILL) for address, found in health.items()}
+
+    def requests(self) -> dict[str, int]:
+        """How many requests it has sent to each address that it knows, tries again and all."""
+        counted = {address: host.get("stats", []) for address, host in self._hosts().items()}
+        return {
+            address: sum(int(one.get("value", 0)) for one in statistics if one["name"] == "rq_total")
+            for address, statistics in counted.items()
+        }
 
     def statistics(self, filter: str = "") -> dict[str, int]:
         """Envoy's counters and gauges whose names hold ``filter``."""

@@ -7,7 +7,7 @@ from pytest_enterprise import Fact
 pytestmark = pytest.mark.compliance
 
 
-@pytest.mark.control("SOC2:CC7.2", "ISO27001:A.8.15")
+@pytest.mark.control("SOC2:CC7.2", "ISO27001:A.8.15", kind="log-integrity")
 @pytest.mark.scenario(claim="audit-trail", sabotage={"audit_off": "unaudited"})
 def test_every_task_has_an_audit_row(stack, journey, books, faults, objectives):
     """Under load, with a replica killed in the middle of it, each recorded task has one row, by its own replica."""
@@ -19,7 +19,7 @@ def test_every_task_has_an_audit_row(stack, journey, books, faults, objectives):
     objectives.check(*audit(traffic, books), load=traffic, faults=[kill])
 
 
-@pytest.mark.control("SOC2:CC7.2", "ISO27001:A.8.15")
+@pytest.mark.control("SOC2:CC7.2", "ISO27001:A.8.15", kind="log-integrity")
 @pytest.mark.scenario(claim="audit-of-the-unheard", sabotage={"audit_off": "unaudited"})
 def test_commits_that_nobody_hears_of_are_audited_once(journey, books, faults, objectives):
     """Connections to the database break after the commit: the row that tells of a task is there, and there once."""

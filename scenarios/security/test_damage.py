@@ -21,7 +21,7 @@ def ask(url, number):
         return refusal.code
 
 
-@pytest.mark.control("SOC2:CC7.1", "ISO27001:A.8.13", "HIPAA:164.312(c)(1)")
+@pytest.mark.control("SOC2:CC7.1", "ISO27001:A.8.13", "HIPAA:164.312(c)(1)", kind="processing")
 @pytest.mark.scenario(claim="damage-is-told", sabotage={"damage_ignored": "missing"})
 def test_a_damaged_page_is_never_an_answer(stack, gateway, journey, books, faults, objectives):
     """Bits flip in the file of the tasks: nobody is told that a task is missing, and all come back with the file."""

@@ -41,7 +41,7 @@ def ask(gateway, method, path, body, headers):
     return answer.status, f"{text} {shown}"
 
 
-@pytest.mark.control("SOC2:CC6.1", "ISO27001:A.8.26")
+@pytest.mark.control("SOC2:CC6.1", "ISO27001:A.8.26", kind="classification")
 @pytest.mark.scenario(claim="errors-reveal-nothing", sabotage={"verbose_errors": "revealing"})
 def test_errors_reveal_no_internals(stack, gateway, faults, objectives):
     """Wrong requests, and good ones while the database is away, are refused without a word about the inside."""

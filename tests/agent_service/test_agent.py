@@ -109,8 +109,9 @@ def test_summaries_keep_whole_sentences_in_their_order():
 
 def test_configuration_ignores_what_it_does_not_know(capsys):
     found = configuration.read(
-        {"max_steps": "3", "max_tasks": "-1", "colour": "1", "retry_percent": "x"}, {"audit_off": "on", "unknown": "on"}
+        {"client_rate": "7", "max_steps": "3", "max_tasks": "-1", "colour": "1", "retry_percent": "x"},
+        {"audit_off": "on", "unknown": "on"},
     )
-    assert (found.max_steps, found.max_tasks, found.retry_percent) == (3, 200, 20)
+    assert (found.client_rate, found.max_steps, found.max_tasks, found.retry_percent) == (7, 3, 200, 20)
     assert found.switches == {"audit_off"}
     assert capsys.readouterr().err.count("configuration:") == 3

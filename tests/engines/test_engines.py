@@ -57,6 +57,11 @@ def test_the_gateway_routes_to_the_instances_of_the_stack(live):
     assert "Directory listing" in get(gateway.url)
     links = {str(link.address) for link in live.running.resolve_links("gateway -> files")}
     assert set(gateway.endpoints()) == links
+    before = gateway.requests()
+    assert set(before) == links
+    for _ in range(3):
+        get(gateway.url)
+    assert sum(gateway.requests().values()) - sum(before.values()) == 3
     assert gateway.statistics("users.downstream_rq_2xx")["http.users.downstream_rq_2xx"] >= 1
 
 
@@ -65,6 +70,10 @@ def test_monitoring_sees_what_it_links_to_and_knows_the_alertmanager(live):
     monitoring.wait_until('up{job="gateway", instance="gateway"} == 1')
     [(labels, value)] = monitoring.query('up{job="gateway"}')
     assert (labels["instance"], value) == ("gateway", 1.0)
+    monitoring.wait_until('count_over_time(up{job="gateway"}[10s]) >= 2')
+    samples = monitoring.sampled('up{job="gateway"}', 10)["gateway"]
+    assert [value for _, value in samples] == [1.0] * len(samples)
+    assert samples == sorted(samples)
     known = json.loads(get(live.url("prometheus", "/api/v1/alertmanagers")))["data"]["activeAlertmanagers"]
     assert len(known) == 1
     assert get(live.url("alertmanager", "/-/ready")) == "OK"

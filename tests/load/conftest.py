@@ -3,7 +3,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 import socket
+import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -12,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_enterprise.errors import LoadFailed
+from pytest_enterprise.errors import LoadFailed, MachineCannot
 from pytest_enterprise.load.generator import Load
 from pytest_enterprise.run import Run
 from pytest_enterprise.settings import Settings
@@ -25,7 +29,12 @@ class Server:
     "bye" after each.
     """
 
-    def __init__(self, mode: str = "fast", serve: Callable[..., Awaitable[None]] | None = None) -> None:
+    def __init__(
+        self,
+        mode: str = "fast",
+        serve: Callable[..., Awaitable[None]] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         """``serve``, given reader, writer and server, speaks another protocol than HTTP."""
         self.mode = mode
         self._speak = serve
@@ -37,9 +46,9 @@ class Server:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._server = self._call(asyncio.start_server(self._serve, "127.0.0.1", 0))
+        self._server = self._call(asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=tls))
         self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-        self.url = f"http://{self.address}"
+        self.url = f"http{'s' if tls else ''}://{self.address}"
 
     def _call(self, work):
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
@@ -113,8 +122,12 @@ class Server:
 def serve() -> Iterator[Callable[..., Server]]:
     servers = []
 
-    def make(mode: str = "fast", speak: Callable[..., Awaitable[None]] | None = None) -> Server:
-        servers.append(Server(mode, speak))
+    def make(
+        mode: str = "fast",
+        speak: Callable[..., Awaitable[None]] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> Server:
+        servers.append(Server(mode, speak, tls))
         return servers[-1]
 
     yield make
@@ -172,6 +185,29 @@ def locustfile(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 that signed itself, with its key in the same file."""
+    folder = tmp_path_factory.mktemp("certificate")
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test"
+    subprocess.run(
+        (*command.split(), "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "key", "-out", folder / "pem"),
+        check=True,
+        capture_output=True,
+    )
+    both = folder / "both.pem"
+    both.write_bytes((folder / "pem").read_bytes() + (folder / "key").read_bytes())
+    return both
+
+
+@pytest.fixture
+def tls(certificate: Path) -> ssl.SSLContext:
+    """A server's context with that certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
 SIMPLE = """
 from locust import task
 from pytest_enterprise.load.users import EnterpriseUser
@@ -183,3 +219,95 @@ class Visitor(EnterpriseUser):
     def visit(self):
         self.client.get("/", name="/")
 """
+
+
+class Redis:
+    """A server of its own, without persistence, that asks for a password."""
+
+    def __init__(self, program, folder, port):
+        self.host = f"redis://:p%40ss@127.0.0.1:{port}/3"
+        self._port = port
+        self._program = (program, "--bind", "127.0.0.1", "--port", str(port), "--requirepass", "p@ss")
+        self._folder = folder
+        self.start()
+
+    def start(self):
+        self._asked = 0
+        options = ("--save", "", "--appendonly", "no", "--dir", str(self._folder))
+        self.process = subprocess.Popen((*self._program, *options), stdout=subprocess.DEVNULL)
+        end = time.monotonic() + 10
+        while True:
+            try:
+                answer = self.ask("PING")
+                break
+            except OSError:
+                assert time.monotonic() < end, "Redis did not start"
+                time.sleep(0.02)
+        assert answer == b"+PONG"
+
+    def ask(self, command):
+        """The first line of the reply to an inline command."""
+        with socket.create_connection(("127.0.0.1", self._port), 5) as connection:
+            self._asked += 1
+            connection.sendall(f"AUTH p@ss\r\nSELECT 3\r\n{command}\r\n".encode())
+            lines = connection.makefile("rb")
+            return [lines.readline().strip() for _ in range(3)][2]
+
+    def connections(self):
+        """How many it has accepted besides those of this class."""
+        with socket.create_connection(("127.0.0.1", self._port), 5) as connection:
+            connection.sendall(b"AUTH p@ss\r\nINFO stats\r\n")
+            lines = connection.makefile("rb")
+            told = next(line for line in lines if line.startswith(b"total_connections_received:"))
+        self._asked += 1
+        return int(told.partition(b":")[2]) - self._asked
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def redis(tmp_path, run):
+    """Debian's redis-tools hold the server too, under the name of its checker: it goes by the name it is called by."""
+    program = shutil.which("redis-server")
+    if program is None and (checker := shutil.which("redis-check-rdb")):
+        program = str(tmp_path / "redis-server")
+        (tmp_path / "redis-server").symlink_to(checker)
+    if program is None:
+        raise MachineCannot("redis-server is not on this machine. Try: apt-get install redis-tools")
+    server = Redis(program, tmp_path, run.ports.take())
+    yield server
+    server.stop()
+
+
+class GrpcServer:
+    """A process of its own; see ``grpc_server.py``."""
+
+    def __init__(self, port, folder):
+        self.host = f"grpc://127.0.0.1:{port}"
+        self._port = port
+        self._log = folder / "server.log"
+        self.start()
+
+    def start(self):
+        command = (sys.executable, "-u", str(Path(__file__).with_name("grpc_server.py")), str(self._port))
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        assert self.process.stdout.readline() == "ready\n"
+
+    def stop(self):
+        """At once, in the middle of whatever it does; what it was told."""
+        self.process.kill()
+        told = self.process.stdout.read().splitlines()
+        self.process.stdout.close()
+        self.process.wait()
+        return told
+
+
+@pytest.fixture
+def grpc_server(run, tmp_path):
+    server = GrpcServer(run.ports.take(), tmp_path)
+    yield server
+    if server.process.poll() is None:
+        server.stop()

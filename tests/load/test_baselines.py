@@ -1,6 +1,7 @@
 """What earlier runs left in a directory, and how this one is judged by it."""
 
 import json
+import re
 
 import pytest
 
@@ -8,6 +9,7 @@ from pytest_enterprise.errors import ConfigurationError
 from pytest_enterprise.load import baselines
 from pytest_enterprise.load.baselines import Baseline
 from pytest_enterprise.objectives import ObjectiveBroken, ObjectiveNotJudged, Objectives
+from pytest_enterprise.objectives.metrics import Block
 
 VALUES = (1.0, 1.01, 0.99, 1.02, 0.98, 1.0, 1.01, 0.99)
 
@@ -47,6 +49,21 @@ def test_a_run_does_not_count_twice_and_not_against_itself(tmp_path):
     for _ in range(10):
         found = baseline(tmp_path, "same")("shop", 1.0)
     assert found.results[0].blocks == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"failed": {"all": 1}}, "this run failed 1 of 11 requests"),
+        ({"behind": "9 of 10 arrivals were not made"}, "the generator of this run fell behind .* 9 of 10 arrivals"),
+    ],
+)
+def test_a_run_whose_figures_say_nothing_is_neither_judged_nor_kept(filled, fields, why):
+    """Failing is fast, and the delay of a generator is not the system's."""
+    found = baseline(filled, "odd")("shop", Block(samples={"all": [0.1] * 10}, seconds=1.0, **fields)).results[0]
+    assert found.outcome == "not decided"
+    assert re.search(why, found.detail)
+    assert len((filled / "shop.jsonl").read_text().splitlines()) == len(VALUES)
 
 
 def test_runs_of_another_machine_are_left_out_and_counted(filled, monkeypatch):

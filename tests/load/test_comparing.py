@@ -90,6 +90,23 @@ def test_a_side_that_fails_is_not_called_faster(compare):
     assert "b failed 60 of 600 requests" in found.detail
 
 
+def test_a_generator_that_falls_behind_decides_nothing(compare):
+    """Its own delay would be called the side's."""
+
+    class Behind:
+        started, stopped = 0, 1_000_000_000
+
+        def __init__(self, behind):
+            self.behind = behind
+
+        def records(self):
+            return [Request(number, 0.02, "GET /", "", 2) for number in range(50)]
+
+    found = compare(lambda: Behind(""), lambda: Behind("9 of 10 arrivals were not made")).results[0]
+    assert found.outcome == "not decided"
+    assert found.detail == "the generator of b fell behind in 12 of 12 blocks: 9 of 10 arrivals were not made"
+
+
 def test_what_a_block_may_return():
     assert as_block(0.5, 1).samples["all"] == [0.5]
     assert as_block([3, 1, 2], 1).samples["all"] == [1, 2, 3]

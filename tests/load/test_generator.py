@@ -48,6 +48,8 @@ def test_every_request_is_recorded_as_the_server_saw_it(serve, load, locustfile,
     assert finished["requests"] == len(records)
     assert finished["failures"] == 0
     assert traffic.cpu_seconds > 0
+    assert traffic.path.with_suffix(".requests").stat().st_size == 20 * len(records)
+    assert traffic.unexpected() == []
 
 
 @pytest.mark.parametrize(("mode", "error"), [("500", "HTTP 500"), ("close", "HTTPConnectionClosed")])

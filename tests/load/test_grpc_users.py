@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from pytest_enterprise.load.recorder import UNFINISHED
 
-SERVER = Path(__file__).with_name("grpc_server.py")
 USERS = """
 from locust import task
 from pytest_enterprise.load.grpc_users import GrpcUser
@@ -26,40 +22,10 @@ class Caller(GrpcUser):
 """
 
 
-class Server:
-    def __init__(self, port, folder):
-        self.host = f"grpc://127.0.0.1:{port}"
-        self._port = port
-        self._log = folder / "server.log"
-        self.start()
-
-    def start(self):
-        command = (sys.executable, "-u", str(SERVER), str(self._port))
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
-        assert self.process.stdout.readline() == "ready\n"
-
-    def stop(self):
-        """At once, in the middle of whatever it does; what it was told."""
-        self.process.kill()
-        told = self.process.stdout.read().splitlines()
-        self.process.stdout.close()
-        self.process.wait()
-        return told
-
-
 @pytest.fixture
-def server(run, tmp_path):
-    server = Server(run.ports.take(), tmp_path)
-    yield server
-    if server.process.poll() is None:
-        server.stop()
-
-
-@pytest.fixture
-def call(server, load, locustfile):
+def call(grpc_server, load, locustfile):
     def call(text, users=1, requests=5):
-        with load(locustfile(USERS.format(call=text)), users=users, host=server.host) as traffic:
+        with load(locustfile(USERS.format(call=text)), users=users, host=grpc_server.host) as traffic:
             traffic.wait_for_requests(requests)
         return traffic
 
@@ -70,13 +36,13 @@ def errors(traffic):
     return {(r.name, r.error) for r in traffic.records() if r.error != UNFINISHED}
 
 
-def test_unary_calls_carry_metadata_and_a_trace_id(call, server):
+def test_unary_calls_carry_metadata_and_a_trace_id(call, grpc_server):
     """The size is that of the answer; the server knows the trace id of each call."""
     text = 'call("/test.Echo/Echo", b"hello", metadata={"who": "me"}, expect=b"hello")'
     traffic = call(text, users=3, requests=30)
     assert errors(traffic) == {("gRPC /test.Echo/Echo", "")}
     assert {r.size for r in traffic.records() if not r.error} == {5}
-    told = [line.split() for line in server.stop()]
+    told = [line.split() for line in grpc_server.stop()]
     assert len(told) >= 30
     assert all(re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", trace) and who == "me" for trace, who in told)
     assert len({trace for trace, _ in told}) == len(told)
@@ -123,15 +89,15 @@ def test_waiting_for_the_server_holds_up_nobody_else(call):
     assert sum(r.start < records[0].end for r in records) >= 5
 
 
-def test_a_server_that_goes_away_and_comes_back(server, load, locustfile):
+def test_a_server_that_goes_away_and_comes_back(grpc_server, load, locustfile):
     """Calls under way are lost, those after them are refused, and then all is well again, with no retry hidden."""
     hang = 'self.client.call("/test.Echo/Hang", name="hang", time_limit=0.2)'
     path = locustfile(USERS.format(call=f'call("/test.Echo/Echo", b"a", name="echo")\n        {hang}'))
-    with load(path, users=2, host=server.host) as traffic:
+    with load(path, users=2, host=grpc_server.host) as traffic:
         traffic.wait_for_requests(6)
-        server.stop()
+        grpc_server.stop()
         traffic.wait_for_requests(traffic.requests + 10)
-        server.start()
+        grpc_server.start()
         end = time.monotonic() + 15
         while "gRPC echo" not in [r.name for r in list(traffic.records())[-4:] if not r.error]:
             assert time.monotonic() < end, "no call was answered any more"

@@ -55,6 +55,14 @@ def test_every_example_can_be_read():
         ('{"kind": "ramps"}', r"Did you mean 'ramp'"),
         ("constant:-1", r"cannot be read"),
         ("poisson:0", r"poisson: rate=0.0 is no rate"),
+        (
+            '{"kind": "trace", "moments": [0, 3, 1]}',
+            r"entry 3 is at 1 s, before the one above it \(3 s\); sort it by time",
+        ),
+        ('{"kind": "trace", "moments": [0, "3"]}', r"entry 2 is '3', which is no moment; give seconds"),
+        ('{"kind": "trace", "moments": [NaN, 3]}', r"entry 1 is nan, which is no moment"),
+        ('{"kind": "trace", "moments": []}', r"there is no moment in it"),
+        ('{"kind": "trace", "moments": 5}', r"trace"),
         (None, r"arrivals=None is no pattern; give Poisson\(rate=50\)"),
     ],
 )

@@ -14,7 +14,7 @@ import pytest
 
 from pytest_enterprise import events
 from pytest_enterprise.errors import ConfigurationError, LoadFailed
-from pytest_enterprise.load.arrivals import Constant, Poisson, Step, Trace
+from pytest_enterprise.load.arrivals import Constant, Poisson, Spike, Step, Trace
 from pytest_enterprise.load.recorder import UNFINISHED
 from pytest_enterprise.load.statistics import percentile
 
@@ -111,6 +111,32 @@ def test_a_pattern_with_an_end_ends_the_load(serve, load, locustfile):
             traffic.wait(10)
         assert traffic.requests == server.total - before == count
         assert not traffic.behind
+
+
+def test_a_load_tells_when_each_of_its_rates_was_on(serve, load, locustfile):
+    """A spike is a stretch between two others; what had not begun when the load ended is none."""
+    server = serve()
+    with load(locustfile(), arrivals=Spike(rate=20, peak=200, at=0.5, lasting=0.25), host=server.url) as traffic:
+        traffic.run_for(1.2)
+    before, spike, after = traffic.stretches()
+    assert [one.target for one in (before, spike, after)] == [f"{rate} per second" for rate in (20, 200, 20)]
+    assert (before.began_ns, before.ended_ns, spike.ended_ns) == (traffic.started, spike.began_ns, after.began_ns)
+    assert (spike.ended_ns - spike.began_ns, after.ended_ns) == (250_000_000, traffic.stopped)
+    assert abs(sum(spike.began_ns <= one.start < spike.ended_ns for one in traffic.records()) - 50) <= 3
+    with load(locustfile(), arrivals=Step(rates=[20, 30, 40], each=0.4), host=server.url) as traffic:
+        traffic.run_for(0.5)
+    assert [one.target for one in traffic.stretches()] == ["20 per second", "30 per second"]
+
+
+@pytest.mark.parametrize(
+    ("loop", "told"), [({"users": 1}, "a closed loop"), ({"arrivals": Trace(moments=[0])}, "trace")]
+)
+def test_a_load_without_rates_has_no_stretches(serve, load, locustfile, loop, told):
+    """A closed loop and a trace are told apart from what has rates."""
+    with load(locustfile(), host=serve().url, **loop) as traffic:
+        traffic.run_for(0.3)
+    with pytest.raises(ConfigurationError, match=f"{told}.*, which has no rates; give arrivals=Step"):
+        traffic.stretches()
 
 
 def test_classes_get_arrivals_by_their_weight(serve, load, locustfile):

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
-import time
-
 import pytest
 
-from pytest_enterprise.errors import MachineCannot
 from pytest_enterprise.load.recorder import UNFINISHED
 
 USERS = """
@@ -24,55 +18,6 @@ class Cache(RedisUser):
         {work}
 """
 MARK = 'self.client.call("GET", "mark")'
-
-
-class Redis:
-    """A server of its own, without persistence, that asks for a password."""
-
-    def __init__(self, program, folder, port):
-        self.host = f"redis://:p%40ss@127.0.0.1:{port}/3"
-        self._port = port
-        self._program = (program, "--bind", "127.0.0.1", "--port", str(port), "--requirepass", "p@ss")
-        self._folder = folder
-        self.start()
-
-    def start(self):
-        options = ("--save", "", "--appendonly", "no", "--dir", str(self._folder))
-        self.process = subprocess.Popen((*self._program, *options), stdout=subprocess.DEVNULL)
-        end = time.monotonic() + 10
-        while True:
-            try:
-                answer = self.ask("PING")
-                break
-            except OSError:
-                assert time.monotonic() < end, "Redis did not start"
-                time.sleep(0.02)
-        assert answer == b"+PONG"
-
-    def ask(self, command):
-        """The first line of the reply to an inline command."""
-        with socket.create_connection(("127.0.0.1", self._port), 5) as connection:
-            connection.sendall(f"AUTH p@ss\r\nSELECT 3\r\n{command}\r\n".encode())
-            lines = connection.makefile("rb")
-            return [lines.readline().strip() for _ in range(3)][2]
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
-
-
-@pytest.fixture
-def redis(tmp_path, run):
-    """Debian's redis-tools hold the server too, under the name of its checker: it goes by the name it is called by."""
-    program = shutil.which("redis-server")
-    if program is None and (checker := shutil.which("redis-check-rdb")):
-        program = str(tmp_path / "redis-server")
-        (tmp_path / "redis-server").symlink_to(checker)
-    if program is None:
-        raise MachineCannot("redis-server is not on this machine. Try: apt-get install redis-tools")
-    server = Redis(program, tmp_path, run.ports.take())
-    yield server
-    server.stop()
 
 
 @pytest.fixture

@@ -37,6 +37,20 @@ def test_the_limit_is_where_an_objective_breaks_and_says_which():
     assert events[-1] == "capacity.judged"
 
 
+def test_a_limit_of_the_generator_is_told_from_one_of_the_system():
+    """What its load shows is not judged: the limit is where it still kept to its arrivals, and says why."""
+
+    def run_at(rate):
+        traffic = Made(round(rate), 0.01)
+        traffic.behind = "9 of 10 arrivals were not made" if rate > 400 else ""
+        return traffic
+
+    found = Scalability().limit(run_at, Availability(at_least=0.9, phase="whole"), low=100, high=2000)
+    assert 400 / 1.05 < found.rate <= 400
+    assert found.behind == "9 of 10 arrivals were not made"
+    assert found.broken == ()
+
+
 def test_trials_too_short_to_judge_are_told():
     with pytest.raises(ConfigurationError, match="limit at load 10: availability-whole"):
         Scalability().limit(lambda _: Made(10, 0.01), Availability(at_least=0.999, phase="whole"), low=10, high=20)

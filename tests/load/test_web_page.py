@@ -57,9 +57,9 @@ class Held:
             with error:
                 return error.code, error.read().decode(), error.headers
 
-    def swarm(self, users):
-        """Begin a load as Locust's own form does."""
-        body = f"user_count={users}&spawn_rate={users}".encode()
+    def swarm(self, users, rate=""):
+        """Begin a load as Locust's own form does, which gives the fields that were left empty too."""
+        body = f"user_count={users}&spawn_rate={users}&rate={rate}".encode()
         with urllib.request.urlopen(f"{self.url}/swarm", body, timeout=10) as answer:
             assert json.load(answer)["success"]
 
@@ -75,7 +75,7 @@ def hold(tmp_path, serve, locustfile):
     server = serve()
     (tmp_path / "stack.toml").write_text(STACK.format(url=server.url))
     (tmp_path / "pyproject.toml").write_text(OBJECTIVES)
-    values = {"port": ports.take(), "users": str(locustfile(rate=20)), "host": server.url}
+    values = {"port": ports.take(), "other": ports.take(), "users": str(locustfile(rate=20)), "host": server.url}
 
     def run(*words, **variables):
         command = [sys.executable, *(word.format_map(values) for word in words)]
@@ -339,6 +339,97 @@ def test_loads_are_recorded_one_by_one(hold, locustfile):
     loads = [load for scenario in run.tests for load in scenario.loads]
     assert [load.recorded.requests for load in loads] == [state["locust"]["requests"] for state in told]
     assert [note for load in loads for note in load.notes] + list(run.notes) == []
+
+
+def test_a_rate_may_be_written_into_the_form(hold):
+    """As text, like all that comes from there."""
+    held = hold("-m", "locust", "-f", "{users}", "--host={host}", "--web-host=127.0.0.1", "--web-port={port}")
+    held.swarm(1, rate="100")
+    until(held, lambda state: any(second[1] > 60 for second in state["seconds"]))
+
+
+MASTER = (
+    "-m locust -f {users} --host={host} --web-host=127.0.0.1 --web-port={port} --arrivals=80 "
+    "--master --master-bind-host=127.0.0.1 --master-bind-port={other}"
+)
+PROCESSES = {
+    "plain Locust": "-m locust -f {users} --host={host} --web-host=127.0.0.1 --web-port={port} --processes=2 "
+    "--master-bind-host=127.0.0.1 --master-bind-port={other} --master-port={other}",
+    "load --web": "-m pytest_enterprise.cli load {users} --web --web-port={port} --host={host} --processes=2",
+}
+
+
+def children(pid):
+    """The worker processes of a master, or of one that a command has started."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    workers = [int(child) for child in found if b"web.observer" not in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return children(workers[0]) if len(workers) == 1 else workers
+
+
+def until(held, wanted):
+    """The first state that is as ``wanted``."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        state = held.state()
+        if wanted(state):
+            return state
+        time.sleep(0.1)
+    raise AssertionError(f"{state}\n{(held.folder / 'log').read_text()}")
+
+
+@pytest.mark.parametrize("words", PROCESSES.values(), ids=PROCESSES)
+def test_requests_of_all_workers_are_shown_and_a_lost_worker_is_told(hold, words):
+    """Two workers make the load: the page has what both did, exactly; when one dies, nothing is judged any more."""
+    held = hold(*words.split())
+    until(held, lambda state: state["locust"]["workers"] == 2)
+    held.swarm(4)
+    until(held, lambda state: state["locust"]["requests"] >= 100)
+    assert held.ask("/stop", method="POST")[0] == 200
+    state = until(held, lambda state: state["ended"] is not None)
+    requests = state["locust"]["requests"]
+    # Of each user the request that was under way when Locust stopped it may be missing.
+    assert held.server.total - 4 <= requests == sum(second[1] for second in state["seconds"]) <= held.server.total
+    assert state["locust"]["missing"] == state["locust"]["problem"] == ""
+    assert 0 < max(second[5] for second in state["seconds"]) < 1
+    held.swarm(4)
+    until(held, lambda state: state["load"] == "users-2" and state["locust"]["requests"] >= 40)
+    os.kill(children(held.process.pid)[0], signal.SIGKILL)
+    state = until(held, lambda state: state["locust"]["missing"])
+    assert re.fullmatch(r"worker \d is lost: what it did after \d+\.\d s is unknown", state["locust"]["missing"])
+    assert {objective["outcome"] for objective in state["objectives"]} == {"not judged"}
+    assert "not all requests are known" in state["objectives"][0]["detail"]
+    assert held.ask("/stop", method="POST")[0] == 200
+    state = until(held, lambda state: state["ended"] is not None)
+    assert "is lost" in state["locust"]["missing"]
+    assert 40 <= state["locust"]["requests"] <= held.server.total
+
+
+def test_workers_make_one_open_loop_and_the_page_has_all_of_it(hold, locustfile):
+    """Workers that were started by hand: their arrivals together are the pattern, from the intended moments."""
+    held = hold(*MASTER.split())
+    words = ("-m", "locust", "-f", str(locustfile()), "--worker", "--master-host=127.0.0.1")
+    port = held.process.args[-1].partition("=")[2]
+    log = (held.folder / "workers").open("w")
+    workers = [
+        subprocess.Popen((sys.executable, *words, f"--master-port={port}"), stdout=log, stderr=log) for _ in range(2)
+    ]
+    log.close()
+    try:
+        until(held, lambda state: state["locust"]["workers"] == 2)
+        held.swarm(2)
+        until(held, lambda state: len(state["seconds"]) >= 4)
+        assert held.ask("/stop", method="POST")[0] == 200
+        state = until(held, lambda state: state["ended"] is not None)
+    finally:
+        for worker in workers:
+            worker.terminate()
+            worker.wait(20)
+    assert (state["locust"]["loop"], state["locust"]["arrivals"]) == ("open", "constant, 80 per second")
+    assert state["locust"]["missing"] == ""
+    # A busy machine may hold up the last arrivals until the load is stopped.
+    assert re.fullmatch(r"((; )?worker \d: \d+ of \d+ arrivals were not made)*", state["locust"]["behind"])
+    assert all(78 <= second[1] <= 82 for second in state["seconds"][1:3])
+    assert state["locust"]["requests"] == sum(second[1] for second in state["seconds"]) <= held.server.total
 
 
 def test_the_open_loop_is_labelled_and_judged_only_while_it_keeps_up(chromium, hold):

@@ -35,6 +35,18 @@ def test_everything_is_in_the_page(demo):
     assert page.count("<svg class=ch viewBox") == 3
 
 
+def test_the_environment_and_the_strength_of_controls_are_told(builder):
+    build = builder()
+    build.document["settings"]["environment"] = "staging <1>"
+    build.begin("t.py::test_a", claim="replica-failover")
+    build.events[-1]["strengths"] = {"SOC2:A1.2": ["restore", "partial"]}
+    build.judged("lost", 0, 0, "<=", "tasks")
+    build.end()
+    page = html.write(build.write()).read_text()
+    assert "<dt>Environment</dt><dd>staging &lt;1&gt;" in page
+    assert "SOC2:A1.2 (partial)" in page
+
+
 def test_claims_that_were_not_asked_about_come_last(builder):
     build = builder()
     asked = {"id": "asked", "text": "ASKED", "scenarios": ["test_a.py::test_one"]}

@@ -145,8 +145,11 @@ def test_allure_is_left_alone_where_it_is_not(demo):
 
 
 def test_allure(demo, tmp_path):
-    """With allure-pytest active, a test gets its labels, tags, verdicts, faults and chart."""
+    """With allure-pytest active, a test gets its labels, tags, link, verdicts, faults and chart."""
     pytest.importorskip("allure_pytest")
+    path = demo / "events.jsonl"
+    strengths = '"controls": ["SOC2:A1.2"], "strengths": {"SOC2:A1.2": ["failover", "direct"]}'
+    path.write_text(path.read_text().replace('"controls": ["SOC2:A1.2"]', strengths))
     (tmp_path / "conftest.py").write_text(
         textwrap.dedent(f"""
         import pathlib, pytest
@@ -172,6 +175,8 @@ def test_allure(demo, tmp_path):
     (result,) = (json.loads(path.read_text()) for path in (tmp_path / "results").glob("*-result.json"))
     labels = {(label["name"], label["value"]) for label in result["labels"]}
     assert {("claim", "replica-failover"), ("control", "SOC2:A1.2"), ("tag", "SOC2:A1.2")} <= labels
+    assert ("control.direct", "SOC2:A1.2") in labels
+    assert [link["url"] for link in result["links"]] == [(demo / "index.html").as_uri()]
     attached = {entry["name"]: tmp_path / "results" / entry["source"] for entry in result["attachments"]}
     assert set(attached) == {"objectives", "faults", "agent_service-1"}
     assert "availability-during,during,99.77 %,≥ 99.5 %,held" in attached["objectives"].read_text()

@@ -6,11 +6,12 @@ import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_enterprise.errors import ConfigurationError
 from pytest_enterprise.load import checks, notation
-from pytest_enterprise.load.native.request import HttpRequest, from_document
+from pytest_enterprise.load.native import kinds
+from pytest_enterprise.load.native.request import HttpRequest
 
 if TYPE_CHECKING:
     from pytest_enterprise.load.generator import Load
@@ -23,7 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what makes a load one of the native engine, and what it takes."""
     group = parser.add_argument_group("in place of a locustfile, with --arrivals")
     group.add_argument("--get", action="append", default=[], metavar="PATH", help="GET this path; may be repeated")
-    group.add_argument("--requests", metavar="FILE", help='a JSON list: [{"method": "POST", "path": "/", "json": ...}]')
+    group.add_argument(
+        "--requests",
+        metavar="FILE",
+        help='a JSON list: [{"method": "POST", "path": "/", "json": ...}], '
+        '[{"words": ["GET", "key"]}] to redis://, [{"statement": "SELECT 1"}] to postgresql://, '
+        '[{"method": "/shop.Orders/Add", "base64": "..."}] to grpc://',
+    )
     group.add_argument("--ca", metavar="FILE", help="the certificates to trust, for https")
 
 
@@ -47,23 +54,30 @@ def asked(arguments: argparse.Namespace) -> bool:
 
 def checked(arguments: argparse.Namespace) -> Callable[[Load], NativeTraffic]:
     """What makes the load, when all that is asked for can be. Raises ConfigurationError."""
-    requests = [HttpRequest("GET", path) for path in arguments.get]
-    if arguments.requests:
-        requests += _read(Path(arguments.requests))
-    wanted = {
+    host = checks.host(arguments.host)
+    kind = kinds.of_host(host)
+    requests: list[Any] = [HttpRequest("GET", path) for path in arguments.get]
+    wanted: dict[str, Any] = {
         "arrivals": notation.arrivals(arguments.arrivals),
-        "host": checks.host(arguments.host),
+        "host": host,
         "seconds": checks.number("seconds", arguments.seconds),
-        "ca": arguments.ca,
     }
-    return lambda load: load.http(requests, **wanted)
+    if kind.verb == "http":
+        wanted["ca"] = arguments.ca
+    else:
+        for option in ("get", "ca"):
+            if getattr(arguments, option):
+                raise ConfigurationError(f"--{option} is for HTTP; to {host.partition(':')[0]}:// send --requests FILE")
+    if arguments.requests:
+        requests += [kind.from_document(entry) for entry in _read(Path(arguments.requests))]
+    return lambda load: getattr(load, kind.verb)(requests, **wanted)
 
 
-def _read(path: Path) -> list[HttpRequest]:
+def _read(path: Path) -> list[Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"--requests {path} cannot be read: {error}") from None
     if not isinstance(document, list):
         raise ConfigurationError(f'--requests {path} is no list; write [{{"method": "GET", "path": "/"}}]')
-    return [from_document(entry) for entry in document]
+    return document

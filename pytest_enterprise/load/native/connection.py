@@ -1,116 +1,100 @@
-"""One connection to the server under load: dialling, TLS, sending and reading; what the bytes mean is its protocol's.
-
-Sockets are read and written directly when the event loop says so: through transports the same work costs as much, and
-TLS would need a second way of doing it.
-"""
+"""What the dispatcher and the pool know of a connection, whatever it speaks; see the modules beside this one."""
 
 from __future__ import annotations
 
-import errno
-import socket
-import ssl
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from time import monotonic_ns
-from typing import Any
+from typing import Any, NamedTuple
 
-from pytest_enterprise.load.native.pool import Pool
-
-_NOW = (0, errno.EISCONN)
-_SOON = (errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN)
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where to dial."""
-
-    family: int
-    address: Any
-    tls: ssl.SSLContext | None = None
-    name: str = ""
-    """The host that the server's certificate must be for."""
-
-
-def kind_of(error: OSError) -> str:
-    """``ConnectionRefusedError``, ``SSLError WRONG_VERSION_NUMBER``, ``OSError EADDRNOTAVAIL``."""
-    kind = type(error).__name__
-    if isinstance(error, ssl.SSLError):
-        return kind if isinstance(error, ssl.SSLCertVerificationError) else f"{kind} {error.reason or ''}".rstrip()
-    return kind if kind != "OSError" else f"{kind} {errno.errorcode.get(error.errno or 0, '')}".rstrip()
+from pytest_enterprise.load.native.pool import Job, Pool
 
 
 class Connection(ABC):
     """A connection that has one request under way, or none."""
 
-    closed_kind = "ConnectionClosed"
-    """The kind of failure when the server ends the connection in place of an answer."""
-
-    def __init__(self, pool: Pool, target: Target) -> None:
+    def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.intended = 0
         self.plan: Any = None
+        self.payload: Any = None
+        """Of the request under way, or of the last one."""
         self.over = False
         self.ready = False
-        self._target = target
-        self._buffer = pool.buffer
-        self._socket: socket.socket | ssl.SSLSocket | None = None
-        self._unsent: bytes | memoryview = b""
-        self._pending: Callable[[], int] | None = None
-        """Bytes that TLS has deciphered already, which no event tells of."""
-        self._fd = -1
-        self._writing = False
-        self._reading = False
+        """It is connected: from then on requests are sent at once."""
 
     # What a protocol does.
 
-    def greet(self) -> bytes:
-        """What is sent before the first request; empty when the protocol has no greeting.
-
-        One that has calls :meth:`greeted` when the server has answered it.
-        """
-        return b""
+    @abstractmethod
+    def dial(self) -> None:
+        """Connect, then set ``ready`` and send the payload that there is."""
 
     @abstractmethod
-    def received(self, size: int) -> None:
-        """``size`` bytes of an answer came, at the beginning of the pool's buffer."""
+    def send(self, payload: Any) -> None:
+        """Send a request. Its outcome is told by :meth:`finish` or :meth:`fail`, once."""
 
-    def ended(self) -> None:
-        """The server sends no more, in the middle of an answer."""
-        self.fail(self.closed_kind)
+    @abstractmethod
+    def shut(self) -> None:
+        """Give back what the connection holds, at once."""
 
     # What the pool does.
 
-    def begin(self, intended: int, plan: Any, payload: bytes) -> None:
+    def begin(self, intended: int, plan: Any, payload: Any) -> None:
         """Send a request, when the connection is there."""
         self.intended = intended
         self.plan = plan
+        self.payload = payload
         self.pool.active[self] = None
         if self.ready:
             self.send(payload)
         else:
-            self._first = payload
-            self._dial()
+            self.dial()
 
-    def fail(self, error: str, size: int = 0) -> None:
+    def fail(self, error: str, size: int = 0, *, status: Any = None, body: bytes | None = None) -> None:
         """The request under way has failed, and the connection with it."""
         plan = self.plan
         self.close()
-        self.pool.record(self.intended, plan.name, error, size)
+        self.pool.failed(Job(self.intended, plan, self.payload), error, size, status=status, body=body)
 
-    def finish(self, error: str, size: int, *, reuse: bool = True) -> None:
-        """The request under way was answered."""
-        pool, plan, intended = self.pool, self.plan, self.intended
-        if not reuse:
-            self.close()
-            pool.record(intended, plan.name, error, size)
+    def finish(
+        self, error: str, size: int, *, reuse: bool = True, status: Any = None, body: bytes | None = None
+    ) -> None:
+        """The request under way was answered; ``status`` and ``body`` are of interest when that was a failure."""
+        if reuse and not error:
+            self.succeed(size)
             return
-        # The same as record() and what an idle connection is: this is where most requests end.
+        pool, plan = self.pool, self.plan
+        latency = (monotonic_ns() - self.intended) / 1e9
+        if reuse:
+            self.plan = None
+            del pool.active[self]
+        else:
+            self.close()
+        if error:
+            pool.failed(Job(self.intended, plan, self.payload), error, size, status=status, body=body)
+        else:
+            pool.write(self.intended, latency, plan.name, "", size)
+            if latency > plan.slow:
+                pool.slow.append((latency, self.intended, plan, self.payload))
+        if reuse:
+            self._go_on()
+
+    def succeed(self, size: int) -> None:
+        """The request under way was answered as expected, and the connection is good: how most requests end."""
+        pool, plan, intended = self.pool, self.plan, self.intended
         self.plan = None
         del pool.active[self]
-        if error:
-            pool.failures += 1
-        pool.write(intended, (monotonic_ns() - intended) / 1e9, plan.name, error, size)
+        latency = (monotonic_ns() - intended) / 1e9
+        pool.write(intended, latency, plan.name, "", size)
+        if latency > plan.slow:
+            pool.slow.append((latency, self.intended, plan, self.payload))
+        if pool.waiting:
+            self.begin(*pool.waiting.popleft())
+        else:
+            pool.idle.append(self)
+
+    def _go_on(self) -> None:
+        pool = self.pool
         if pool.waiting:
             self.begin(*pool.waiting.popleft())
         else:
@@ -121,10 +105,7 @@ class Connection(ABC):
         if self.over:
             return
         self.over = True
-        self._stop_reading()
-        self._stop_writing()
-        if self._socket is not None:
-            self._socket.close()
+        self.shut()
         if self.plan is None:
             self.pool.idle.remove(self)
         else:
@@ -132,158 +113,17 @@ class Connection(ABC):
             self.plan = None
         self.pool.lost()
 
-    # Dialling.
 
-    def _dial(self) -> None:
-        target = self._target
-        try:
-            made = socket.socket(target.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-        except OSError as error:
-            self.fail(kind_of(error))
-            return
-        self._socket = made
-        self._fd = made.fileno()
-        if target.family != socket.AF_UNIX:
-            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        code = made.connect_ex(target.address)
-        if code in _SOON:
-            # Over loopback the answer is here already; asking again saves a turn of the loop.
-            code = made.connect_ex(target.address)
-        if code in _NOW:
-            self._dialled()
-        elif code in _SOON:
-            self._write_when_possible()
-        else:
-            self.fail(kind_of(OSError(code, "")))
+class Protocol(NamedTuple):
+    """What a load sends, and how its connections are made."""
 
-    def _dialled(self) -> None:
-        assert self._socket is not None
-        context = self._target.tls
-        if context is None:
-            self._established()
-            return
-        try:
-            self._socket = context.wrap_socket(
-                self._socket, server_hostname=self._target.name, do_handshake_on_connect=False
-            )
-        except OSError as error:  # it was closed at once
-            self.fail(kind_of(error))
-            return
-        self._shake_hands()
-
-    def _shake_hands(self) -> None:
-        assert isinstance(self._socket, ssl.SSLSocket)
-        try:
-            self._socket.do_handshake()
-        except ssl.SSLWantReadError:
-            self._stop_writing()
-            self._read_when_possible(self._shake_hands)
-        except ssl.SSLWantWriteError:
-            self._write_when_possible()
-        except OSError as error:
-            self.fail(kind_of(error))
-        else:
-            self._established()
-
-    def _established(self) -> None:
-        assert self._socket is not None
-        self._stop_writing()
-        self._stop_reading()
-        self._recv_into = self._socket.recv_into
-        self._send = self._socket.send
-        if isinstance(self._socket, ssl.SSLSocket):
-            self._pending = self._socket.pending
-        self.ready = True
-        self._read_when_possible(self._readable)
-        greeting = self.greet()
-        if greeting:
-            self.send(greeting)
-        else:
-            self.greeted()
-
-    def greeted(self) -> None:
-        """Send the request that the connection was made for."""
-        self.send(self._first)
-        self._first = b""
-
-    # Sending and reading.
-
-    def send(self, payload: bytes | memoryview) -> None:
-        """Send, or keep what the kernel does not take until it does."""
-        try:
-            sent = self._send(payload)
-        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
-            sent = 0
-        except OSError as error:
-            self._sending_failed(error)
-            return
-        if sent < len(payload):
-            self._unsent = memoryview(payload)[sent:]
-            self._write_when_possible()
-        elif self._unsent:
-            self._unsent = b""
-
-    def _sending_failed(self, error: OSError) -> None:
-        """What the server said before it hung up tells more than the failure to send: a refusal, say."""
-        self._stop_writing()
-        self._readable()
-        if not self.over:
-            self.fail(kind_of(error))
-
-    def _writable(self) -> None:
-        if self.ready:
-            self._stop_writing()
-            self.send(self._unsent)
-        elif isinstance(self._socket, ssl.SSLSocket):
-            self._shake_hands()
-        else:
-            assert self._socket is not None
-            if code := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                self.fail(kind_of(OSError(code, "")))
-            else:
-                self._dialled()
-
-    def _readable(self) -> None:
-        try:
-            size = self._recv_into(self._buffer)
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return
-        except OSError as error:
-            self._silent(kind_of(error))
-            return
-        if not size:
-            self._silent("")
-        elif self.plan is None:
-            self.close()  # nothing was asked, so this answers nothing
-        else:
-            self.received(size)
-            if self._pending and not self.over and self._pending():
-                self._readable()
-
-    def _silent(self, error: str) -> None:
-        if self.plan is None:
-            self.close()
-        elif error:
-            self.fail(error)
-        else:
-            self.ended()
-
-    def _read_when_possible(self, call: Callable[[], None]) -> None:
-        if not self._reading:
-            self._reading = True
-            self.pool.loop.add_reader(self._fd, call)
-
-    def _stop_reading(self) -> None:
-        if self._reading:
-            self._reading = False
-            self.pool.loop.remove_reader(self._fd)
-
-    def _write_when_possible(self) -> None:
-        if not self._writing:
-            self._writing = True
-            self.pool.loop.add_writer(self._fd, self._writable)
-
-    def _stop_writing(self) -> None:
-        if self._writing:
-            self._writing = False
-            self.pool.loop.remove_writer(self._fd)
+    plans: Sequence[Any]
+    """Kinds of requests. Each has ``name``, ``weight``, ``fixed`` (the payload when nothing in it is drawn, else None),
+    ``render(random, number)``, ``trace_id(payload)`` and ``slow``, the latency in seconds above which a success is one
+    of the slowest; infinite when requests have no trace ids.
+    """
+    connect: Callable[[Pool], Connection]
+    at_once: int = 1
+    """Requests that one connection carries at once."""
+    makes_cycles: bool = False
+    """Its libraries leave garbage that only the collector frees."""

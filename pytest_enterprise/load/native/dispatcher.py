@@ -108,8 +108,8 @@ class Dispatcher:
         due = self._number + self._missed
         if self._pool.crowded:
             return (
-                f"the limit of {self._pool.limit:,} connections was met: {self._pool.crowded:,} of {due:,} requests "
-                "had to wait for one to be free"
+                f"the limit of {self._pool.connections:,} connections was met: {self._pool.crowded:,} of {due:,} "
+                "requests had to wait for one to be free"
             )
         for (limit, share), late in zip(LATE, (self._late, self._very_late), strict=True):
             if late > max(1, share * due):

@@ -1,4 +1,4 @@
-"""HTTP/1.1 with keep-alive: requests from templates, and their answers.
+"""HTTP/1.1, with keep-alive or without: requests from templates, and their answers.
 
 httptools reads the answers. One whose head was seen before, byte for byte, and that came whole is taken without it:
 most answers of a server differ in nothing but their bodies.
@@ -6,7 +6,8 @@ most answers of a server differ in nothing but their bodies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from random import Random
 from typing import Any
 from urllib.parse import SplitResult
@@ -14,14 +15,16 @@ from urllib.parse import SplitResult
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from pytest_enterprise.load.native import outcome
-from pytest_enterprise.load.native.connection import Connection, Target
+from pytest_enterprise.load.native.connection import Protocol
 from pytest_enterprise.load.native.pool import Pool
 from pytest_enterprise.load.native.request import Expect, HttpRequest, from_document
+from pytest_enterprise.load.native.stream import MALFORMED, StreamConnection, Target, target
 from pytest_enterprise.load.native.template import Template
+from pytest_enterprise.load.records import TRACE_CALLER, trace_ids
 
-MALFORMED = "malformed answer"
 _KNOWN_HEADS = 512
 """Heads that are remembered; a server that writes a new one each time is not remembered for ever."""
+_TRACED = re.compile(rb"(?i)\r\ntraceparent:[ \t]*00-([0-9a-f]{32})-")
 
 
 class Outcomes(dict[int, str]):
@@ -38,45 +41,77 @@ class Outcomes(dict[int, str]):
 class Plan:
     """One kind of request, compiled for a server."""
 
-    def __init__(self, request: HttpRequest, base: SplitResult) -> None:
+    def __init__(
+        self, request: HttpRequest, base: SplitResult, trace_ids: Iterator[bytes], *, keep_alive: bool = True
+    ) -> None:
         self.name = request.name
         self.weight = request.weight
         self.bodiless = request.method == "HEAD"
         self.check = None if self.bodiless else outcome.of_body(request.expect)
         self.max_bytes = request.expect.max_bytes
         self.outcomes = Outcomes(request.expect)
+        self.slow = -1.0
         self._body = Template(request.text)
         headers = {"Host": base.netloc.rpartition("@")[2], "User-Agent": "pytest-enterprise", "Accept": "*/*"}
+        if not keep_alive:
+            headers["Connection"] = "close"
         if request.json is not None:
             headers["Content-Type"] = "application/json"
         given = {name.lower() for name in request.headers}
         headers = {name: value.replace("{", "{{") for name, value in headers.items() if name.lower() not in given}
         lines = [f"{name}: {value}\r\n" for name, value in {**headers, **request.headers}.items()]
+        self._next_trace_id: Callable[[], bytes] | None = None
+        self._between = b""
+        """The rest of the header that has the trace id."""
+        if "traceparent" not in given:
+            self._next_trace_id = trace_ids.__next__
+            lines.append("traceparent: 00-")
+            self._between = TRACE_CALLER.encode() + b"\r\n"
         self._head = Template(f"{request.method} {base.path.rstrip('/')}{request.path} HTTP/1.1\r\n{''.join(lines)}")
         self._has_body = bool(request.text) or request.method in ("POST", "PUT", "PATCH")
         self.fixed: bytes | None = None
-        if self._head.fixed is not None and self._body.fixed is not None:
-            self.fixed = self._render(Random(), 0)
-
-    def render(self, random: Random, number: int) -> bytes:
+        self.render: Callable[[Random, int], bytes] = self._render
         """The bytes of one request."""
-        return self.fixed or self._render(random, number)
+        if self._head.fixed is not None and self._body.fixed is not None:
+            before, after = self._halves(Random(), 0)
+            if self._next_trace_id is None:
+                self.fixed = before + after
+            else:
+                self.render = _between(before, self._next_trace_id, after)
 
     def _render(self, random: Random, number: int) -> bytes:
-        head = self._head.render(random, number)
+        before, after = self._halves(random, number)
+        return before + after if self._next_trace_id is None else before + self._next_trace_id() + after
+
+    def _halves(self, random: Random, number: int) -> tuple[bytes, bytes]:
+        """What comes before the request's trace id and after it."""
+        before = self._head.render(random, number)
         if not self._has_body:
-            return head + b"\r\n"
+            return before, self._between + b"\r\n"
         body = self._body.render(random, number)
-        return b"%sContent-Length: %d\r\n\r\n%s" % (head, len(body), body)
+        return before, b"%bContent-Length: %d\r\n\r\n%b" % (self._between, len(body), body)
+
+    @staticmethod
+    def trace_id(payload: bytes) -> str:
+        """Of a request that :meth:`render` gave; empty when its template has a traceparent that is none."""
+        found = _TRACED.search(payload, 0, payload.find(b"\r\n\r\n"))
+        return found[1].decode() if found else ""
 
 
-class HttpConnection(Connection):
+def _between(before: bytes, next_trace_id: Callable[[], bytes], after: bytes) -> Callable[[Random, int], bytes]:
+    return lambda _random, _number: before + next_trace_id() + after
+
+
+class HttpConnection(StreamConnection):
     """A connection that speaks HTTP/1.1."""
 
     closed_kind = "HTTPConnectionClosed"
 
-    def __init__(self, pool: Pool, target: Target, heads: dict[bytes, tuple[int, int]]) -> None:
+    def __init__(
+        self, pool: Pool, target: Target, heads: dict[bytes, tuple[int, int]], *, keep_alive: bool = True
+    ) -> None:
         super().__init__(pool, target)
+        self._keep_alive = keep_alive
         self._heads = heads
         self._parser: Any = None
         self._begun = False
@@ -99,7 +134,10 @@ class HttpConnection(Connection):
                 error = plan.outcomes[known[0]]
                 if not error and plan.check is not None:
                     error = plan.check(bytes(self.pool.view[body:size]))
-                self.finish(error, known[1])
+                if error:
+                    self.finish(error, known[1], status=known[0], body=bytes(self.pool.view[body:size]))
+                else:
+                    self.succeed(known[1])
                 return
         self._parse(bytes(self.pool.view[:size]))
 
@@ -123,10 +161,11 @@ class HttpConnection(Connection):
 
     def _answered(self, whole: bytes) -> None:
         plan, status, size = self.plan, self._status, self._size
-        reuse = self._framed and self._kept_alive
+        reuse = self._keep_alive and self._framed and self._kept_alive
+        kept = bytes(self._kept)
         error = plan.outcomes[status]
         if not error and plan.check is not None:
-            error = plan.check(bytes(self._kept))
+            error = plan.check(kept)
         if reuse and not plan.bodiless:
             body = whole.find(b"\r\n\r\n") + 4
             if body + size == len(whole):
@@ -138,7 +177,7 @@ class HttpConnection(Connection):
         self._kept.clear()
         if plan.bodiless:
             self._parser = None  # it would wait for the body that the head tells of
-        self.finish(error, size, reuse=reuse)
+        self.finish(error, size, reuse=reuse, status=status, body=kept)
 
     def ended(self) -> None:
         if self._headers_done and not self._framed:
@@ -176,7 +215,7 @@ class HttpConnection(Connection):
         self._size += len(body)
         if self._size > self.plan.max_bytes:
             self._too_large = True
-        elif self.plan.check is not None:
+        elif self.plan.check is not None or self.plan.outcomes[self._status]:
             self._kept += body
 
     def on_message_complete(self) -> None:
@@ -184,8 +223,10 @@ class HttpConnection(Connection):
             self._complete = True
 
 
-def protocol(settings: Mapping[str, Any], base: SplitResult) -> tuple[list[Plan], Callable[[Pool, Target], Connection]]:
-    """What a load of HTTP sends, and how its connections are made."""
+def protocol(settings: Mapping[str, Any], base: SplitResult) -> Protocol:
+    """HTTP to that host. Raises ConfigurationError."""
     heads: dict[bytes, tuple[int, int]] = {}
-    plans = [Plan(from_document(document), base) for document in settings["requests"]]
-    return plans, lambda pool, target: HttpConnection(pool, target, heads)
+    ids, keep_alive = trace_ids(settings["seed"]), settings["keep_alive"]
+    plans = [Plan(from_document(document), base, ids, keep_alive=keep_alive) for document in settings["requests"]]
+    where = target(base, 443 if base.scheme == "https" else 80, settings["ca"])
+    return Protocol(plans, lambda pool: HttpConnection(pool, where, heads, keep_alive=keep_alive))

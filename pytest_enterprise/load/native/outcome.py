@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -21,13 +22,17 @@ def of_status(expect: Expect, status: int) -> str:
 
 def of_body(expect: Expect) -> BodyCheck | None:
     """The check of the body; None when nothing is expected of it, so that it need not be kept."""
-    if not expect.contains and not expect.json:
+    if not expect.contains and not expect.json and not expect.sha256:
         return None
     wanted = expect.contains.encode()
     lacks = f"{WRONG}answer lacks {expect.contains!r}"
     values = [(path, path.split("."), value) for path, value in expect.json.items()]
 
+    digest = expect.sha256.lower()
+
     def check(body: bytes) -> str:
+        if digest and (found := hashlib.sha256(body).hexdigest()) != digest:
+            return f"{WRONG}answer's SHA-256 is {found[:12]}…, not {digest[:12]}…"
         if wanted not in body:
             return lacks
         if not values:

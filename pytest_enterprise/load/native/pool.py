@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from functools import partial
+from heapq import nlargest
+from operator import itemgetter
 from time import monotonic_ns
 from typing import Any, NamedTuple
 
+from pytest_enterprise.load.exemplars import SLOWEST, Exemplars
 from pytest_enterprise.load.records import RecordWriter
 
 BUFFER_SIZE = 256 * 1024
@@ -25,7 +29,8 @@ class Job(NamedTuple):
     """CLOCK_MONOTONIC in ns."""
     plan: Any
     """What is sent and expected; the protocol's own."""
-    payload: bytes
+    payload: Any
+    """As the plan drew it."""
 
 
 class Pool:
@@ -36,8 +41,15 @@ class Pool:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, connect: Callable[[Pool], Any], limit: int, writer: RecordWriter
+        self,
+        loop: asyncio.AbstractEventLoop,
+        connect: Callable[[Pool], Any],
+        limit: int,
+        writer: RecordWriter,
+        exemplars: Exemplars,
+        at_once: int = 1,
     ) -> None:
+        """Up to ``limit`` connections, each of which carries so many requests ``at_once``."""
         self.loop = loop
         self.buffer = bytearray(BUFFER_SIZE)
         """Every connection reads into it: what it read is used up before another one reads."""
@@ -51,9 +63,13 @@ class Pool:
         self.crowded = 0
         """Requests that had to wait for a connection, because ``limit`` of them were in use."""
         self._connect = connect
-        self.limit = limit
+        self.limit = limit * at_once
+        self.connections = limit
         self.writer = writer
         self.write = writer.add
+        self.exemplars = exemplars
+        self.slow: list[tuple[float, int, Any, Any]] = []
+        """Successes slower than their plan's ``slow``: latency in seconds, intended moment, plan and payload."""
         self._refilling = False
 
     @property
@@ -61,7 +77,7 @@ class Pool:
         """Requests that were due and have no outcome yet."""
         return len(self.active) + len(self.waiting)
 
-    def submit(self, intended: int, plan: Any, payload: bytes) -> None:
+    def submit(self, intended: int, plan: Any, payload: Any) -> None:
         """Send a request as soon as there is a connection, which is at once below the limit."""
         if self.idle:
             self.idle.pop().begin(intended, plan, payload)
@@ -73,13 +89,38 @@ class Pool:
             self.waiting.append(Job(intended, plan, payload))
         else:
             self.crowded += 1
-            self.record(intended, plan.name, FULL, 0)
+            self.unsent(intended, plan, FULL)
 
-    def record(self, intended: int, name: str, error: str, size: int) -> None:
-        """Note an outcome, now."""
-        if error:
-            self.failures += 1
-        self.write(intended, (monotonic_ns() - intended) / 1e9, name, error, size)
+    def failed(
+        self,
+        job: Job,
+        error: str,
+        size: int = 0,
+        *,
+        status: Any = None,
+        body: bytes | None = None,
+    ) -> None:
+        """Note that a request failed, now; ``body`` is what was answered, if anything was."""
+        plan = job.plan
+        self.failures += 1
+        self.write(job.intended, (monotonic_ns() - job.intended) / 1e9, plan.name, error, size)
+        trace_id = plan.trace_id(job.payload)
+        self.exemplars.unexpected(job.intended, plan.name, error, status=status, trace_id=trace_id, body=body)
+
+    def note_slow(self) -> None:
+        """Hand the slowest over; once in a while, since where a queue grows each is slower than all before it."""
+        found, self.slow = self.slow, []
+        for plan in {job[2] for job in found}:
+            own = (job for job in found if job[2] is plan)
+            for latency, intended, _, payload in nlargest(SLOWEST, own, key=itemgetter(0)):
+                if self.exemplars.is_slow(plan.name, latency):
+                    trace_id = partial(plan.trace_id, payload)
+                    plan.slow = self.exemplars.slow(intended, latency, plan.name, trace_id)
+
+    def unsent(self, intended: int, plan: Any, error: str) -> None:
+        """Note that a request failed before it was sent, of which there is no more to tell."""
+        self.failures += 1
+        self.write(intended, (monotonic_ns() - intended) / 1e9, plan.name, error, 0)
 
     def lost(self) -> None:
         """A connection has ended."""
@@ -104,7 +145,7 @@ class Pool:
             oldest.fail(error)
         while self.waiting and self.waiting[0].intended <= before:
             job = self.waiting.popleft()
-            self.record(job.intended, job.plan.name, error, 0)
+            self.unsent(job.intended, job.plan, error)
 
     def close(self) -> None:
         """End the connections that nobody uses."""

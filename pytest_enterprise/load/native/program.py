@@ -11,21 +11,20 @@ import gc
 import os
 import resource
 import signal
-import socket
-import ssl
 import sys
 import traceback
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from random import Random
 from time import process_time
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pytest_enterprise.errors import ConfigurationError, cannot_write
 from pytest_enterprise.load.arrivals import from_document
-from pytest_enterprise.load.native import http
-from pytest_enterprise.load.native.connection import Target
+from pytest_enterprise.load.exemplars import Exemplars
+from pytest_enterprise.load.native import kinds
 from pytest_enterprise.load.native.control import Control
 from pytest_enterprise.load.native.dispatcher import Dispatcher
 from pytest_enterprise.load.native.pool import Pool
@@ -33,7 +32,6 @@ from pytest_enterprise.load.records import RecordWriter
 
 TICK = 0.25
 """Seconds between flushes of the records and progress events."""
-PORTS = {"http": 80, "https": 443}
 BROKEN = 70
 """Exit status when the engine itself failed."""
 
@@ -47,15 +45,18 @@ class Program:
         self._loop = _new_loop()
         self._loop.set_exception_handler(_broken)
         base = urlsplit(settings["host"])
-        plans, connect = http.protocol(settings, base)
+        protocol = import_module(kinds.of_host(settings["host"]).module).protocol(settings, base)
+        self._makes_cycles, self._at_once = protocol.makes_cycles, protocol.at_once
         self._writer = RecordWriter(Path(settings["record"]))
-        target = _target(base, settings["ca"])
-        self._pool = Pool(self._loop, lambda pool: connect(pool, target), settings["connections"], self._writer)
+        self._exemplars = Exemplars(Path(settings["record"]))
+        self._pool = Pool(
+            self._loop, protocol.connect, settings["connections"], self._writer, self._exemplars, protocol.at_once
+        )
         seed = settings["seed"]
         self._dispatcher = Dispatcher(
             self._loop,
             self._pool,
-            plans,
+            protocol.plans,
             moments=from_document(settings["arrivals"]).times(Random(f"{seed}/arrivals")),
             seconds=settings["seconds"],
             timeout=settings["timeout"],
@@ -68,13 +69,17 @@ class Program:
         loop = self._loop
         self._control.listen(loop, self._obey)
         loop.add_signal_handler(signal.SIGTERM, partial(self._dispatcher.stop, "terminated"))
-        # Nothing here makes cycles; a full collection would hold up everything that is due.
         gc.collect()
         gc.freeze()
-        gc.disable()
-        self._dispatcher.start(self._control.emit("ready"))
-        loop.call_later(TICK, self._tick)
+        if not self._makes_cycles:
+            gc.disable()  # a collection would hold up everything that is due
+        loop.call_soon(self._begin)
         loop.run_forever()
+
+    def _begin(self) -> None:
+        """The first requests are sent within the loop too: gRPC's library asks which one runs."""
+        self._dispatcher.start(self._control.emit("ready"))
+        self._loop.call_later(TICK, self._tick)
 
     def _obey(self, command: dict[str, Any]) -> None:
         if command["do"] == "stop":
@@ -85,7 +90,7 @@ class Program:
             "requests": self._writer.count,
             "failures": self._pool.failures,
             "users": self._pool.under_way,
-            "connections": self._pool.open,
+            "connections": -(-self._pool.open // self._at_once),
             "arrivals": self._dispatcher.figures,
         }
 
@@ -99,11 +104,14 @@ class Program:
     def _flush(self) -> None:
         try:
             self._writer.flush()
+            self._pool.note_slow()
+            self._exemplars.flush()
         except OSError as error:
             self._control.fail(str(cannot_write(f"{self._settings['record']}.requests", error)))
 
     def _over(self, reason: str) -> None:
         self._flush()
+        self._exemplars.close()
         self._control.emit("finished", reason=reason, cpu_seconds=process_time(), user_errors={}, **self._progress())
         self._loop.stop()
 
@@ -123,22 +131,6 @@ def _broken(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         traceback.print_exception(error)
     sys.stderr.flush()
     os._exit(BROKEN)
-
-
-def _target(base: SplitResult, ca: str | None) -> Target:
-    """Raises ConfigurationError for a host that does not resolve and for certificates that cannot be read."""
-    host, port = base.hostname or "", base.port or PORTS[base.scheme]
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except OSError as error:
-        raise ConfigurationError(f"host {base.geturl()!r} does not resolve: {error}") from None
-    tls = None
-    if base.scheme == "https":
-        try:
-            tls = ssl.create_default_context(cafile=ca)
-        except OSError as error:
-            raise ConfigurationError(f"ca={ca!r} cannot be read as certificates: {error}") from None
-    return Target(family, address, tls, host)
 
 
 def main() -> None:

@@ -9,11 +9,11 @@ from typing import Any
 
 from pytest_enterprise.errors import ConfigurationError, nearest
 from pytest_enterprise.load.native.template import Template, json_text
+from pytest_enterprise.load.records import LARGEST
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_SHA256 = re.compile(r"([0-9a-fA-F]{64})?")
 _OURS = ("content-length", "host", "transfer-encoding")
-LARGEST = 64 << 20
-"""Bytes of an answer that are taken when no other limit is given."""
 
 
 def _whole(value: Any) -> bool:
@@ -30,6 +30,8 @@ class Expect:
     """A text that the body must have in it."""
     json: Mapping[str, Any] = field(default_factory=dict)
     """Values that the body must have: ``{"status": "done", "steps.0.output": 21}``."""
+    sha256: str = ""
+    """The SHA-256 of the body, in hexadecimal digits, for answers that are the same each time."""
     max_bytes: int = LARGEST
     """The largest body; at one byte more the connection is closed, so memory stays bounded."""
 
@@ -39,6 +41,11 @@ class Expect:
         for status in statuses:
             if not _whole(status) or not 100 <= status <= 599:
                 raise ConfigurationError(f"expect: status={status!r} is none of HTTP; give numbers from 100 to 599")
+        if not _SHA256.fullmatch(str(self.sha256)):
+            raise ConfigurationError(
+                f"expect: sha256={self.sha256!r} is no SHA-256; give 64 hexadecimal digits, as "
+                "hashlib.sha256(body).hexdigest() does"
+            )
         if not _whole(self.max_bytes) or self.max_bytes < 0:
             raise ConfigurationError(f"expect: max_bytes={self.max_bytes!r} is out of range; give a whole number")
 
@@ -98,11 +105,11 @@ def from_document(document: Any) -> HttpRequest:
     if not isinstance(document, Mapping):
         raise ConfigurationError(f'request {document!r} is no object; write {{"method": "GET", "path": "/"}}')
     settings = {"method": "GET", **document}
-    _known("request", settings, HttpRequest)
+    known("request", settings, HttpRequest)
     if "path" not in settings:
         raise ConfigurationError(f"request {dict(document)!r} has no path")
     if isinstance(expected := settings.get("expect"), Mapping):
-        _known("expect", expected, Expect)
+        known("expect", expected, Expect)
         settings["expect"] = Expect(**expected)
     return HttpRequest(settings.pop("method"), settings.pop("path"), **settings)
 
@@ -113,7 +120,7 @@ def weight(told: str, value: Any) -> None:
         raise ConfigurationError(f"{told}: weight={value!r} is out of range; give a number above 0")
 
 
-def _known(told: str, settings: Mapping[str, Any], kind: type[Any]) -> None:
+def known(told: str, settings: Mapping[str, Any], kind: type[Any]) -> None:
     names = {each.name for each in fields(kind)}
     for name in settings:
         if name not in names:

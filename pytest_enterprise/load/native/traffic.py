@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +11,7 @@ from pytest_enterprise.errors import ConfigurationError
 from pytest_enterprise.load import checks, notation
 from pytest_enterprise.load.arrivals import Arrivals
 from pytest_enterprise.load.generator import Traffic
-from pytest_enterprise.load.native.request import HttpRequest
+from pytest_enterprise.load.native.kinds import KINDS
 
 CONNECTIONS = 5_000
 """How many connections a load may have when nothing else is said."""
@@ -45,6 +44,7 @@ class NativeTraffic(Traffic):
 
 
 def settings(
+    verb: str,
     requests: Sequence[Any],
     *,
     arrivals: Arrivals | float | str,
@@ -53,15 +53,13 @@ def settings(
     seed: int,
     timeout: float,
     connections: int,
-    ca: str | Path | None,
+    keep_alive: bool = True,
+    ca: str | Path | None = None,
 ) -> dict[str, Any]:
-    """What the engine is asked for, checked. Raises ConfigurationError."""
-    installed()
-    if not requests:
-        raise ConfigurationError('no request is given; write load.http([HttpRequest("GET", "/")], ...)')
-    for request in requests:
-        if not isinstance(request, HttpRequest):
-            raise ConfigurationError(f'{request!r} is no request; write HttpRequest("GET", "/")')
+    """What the engine is asked for by ``load.<verb>``, checked. Raises ConfigurationError."""
+    KINDS[verb].check(requests, host)
+    if not isinstance(keep_alive, bool):
+        raise ConfigurationError(f"keep_alive={keep_alive!r} is neither True nor False")
     if ca is not None and not Path(ca).is_file():
         raise ConfigurationError(f"ca={str(ca)!r} does not exist; give a file of certificates in PEM")
     return {
@@ -72,16 +70,9 @@ def settings(
         "seed": seed,
         "timeout": checks.number("timeout", timeout),
         "connections": checks.number("connections", connections, whole=True),
+        "keep_alive": keep_alive,
         "ca": None if ca is None else str(Path(ca).absolute()),
     }
-
-
-def installed() -> None:
-    """ConfigurationError when what the engine needs is not installed."""
-    if find_spec("httptools") is None:
-        raise ConfigurationError(
-            "the native engine needs httptools, which is not installed: pip install 'pytest-enterprise[load]'"
-        )
 
 
 def _short(arrivals: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,12 +8,16 @@ from typing import Any
 import gevent
 from locust import events
 from locust.main import main
+from locust.runners import WorkerRunner
 
-from pytest_enterprise.load.web import launch, page
+from pytest_enterprise.load.web import launch, page, workers
 
 
-def _end_with_parent(environment: Any, **_: Any) -> None:
+def _begin(environment: Any, **_: Any) -> None:
     parent = int(os.environ.get(launch.PARENT, 0))
+    if isinstance(environment.runner, WorkerRunner):
+        workers.install(environment)
+        parent = os.getppid()  # its master
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -27,5 +31,5 @@ def _end_with_parent(environment: Any, **_: Any) -> None:
 
 if __name__ == "__main__":
     events.init.add_listener(page.install)  # type: ignore[no-untyped-call]
-    events.init.add_listener(_end_with_parent)  # type: ignore[no-untyped-call]
+    events.init.add_listener(_begin)  # type: ignore[no-untyped-call]
     main()  # type: ignore[no-untyped-call]

@@ -125,7 +125,9 @@ class _Routes:
             return _json({"error": str(error)}, 503)
         figures = self._recording.figures()
         if figures["behind"]:
-            _judge_nothing(state, figures["behind"])
+            _judge_nothing(state, f"generator behind: {figures['behind']}")
+        elif figures["missing"]:
+            _judge_nothing(state, f"not all requests are known: {figures['missing']}")
         return _json({**state, "locust": figures})
 
     def _stack(self) -> Response:
@@ -157,10 +159,10 @@ class _Routes:
             return _json({"error": str(error)}, 502)
 
 
-def _judge_nothing(state: dict[str, Any], behind: str) -> None:
-    """Take the verdicts back: a generator that falls behind its arrivals is not what users do."""
+def _judge_nothing(state: dict[str, Any], why: str) -> None:
+    """Take the verdicts back: a generator that falls behind its arrivals is not what users do, nor is a part of it."""
     for verdict in (*state["objectives"], *(v for fault in state["faults"] for v in fault["verdicts"])):
-        verdict |= {"outcome": "not judged", "detail": f"generator behind: {behind}"}
+        verdict |= {"outcome": "not judged", "detail": why}
 
 
 def _static(name: str) -> Response:

@@ -21,7 +21,7 @@ from pytest_enterprise.events import EventLog
 from pytest_enterprise.load import notation
 from pytest_enterprise.load.arrivals import Arrivals
 from pytest_enterprise.load.recorder import Recorder
-from pytest_enterprise.load.web import launch
+from pytest_enterprise.load.web import launch, workers
 
 _FLUSH = 0.25
 """Seconds between flushes of the records."""
@@ -53,7 +53,9 @@ class Recording:
     def __init__(self, environment: Any, tell: Callable[[dict[str, Any]], Any]) -> None:
         self._environment = environment
         self._tell = tell
-        self._recorder: Recorder | None = None
+        self._recorder: Recorder | workers.Merged | None = None
+        self._waiting = False
+        """The load has ended, and some workers have not told their last."""
         self._flusher: Any = None
         self._temporary = ""
         self._control: client.Control | None = None
@@ -62,13 +64,17 @@ class Recording:
         if host and not environment.host:
             environment.host = host
         self.id = ""
-        self.began = 0
+        self.began = self._ended = 0
+        self._open = False
+        """Requests are still taken."""
         self.problem = ""
         """Why the load is not recorded any more; empty while it is."""
         events = environment.events
         events.test_start.add_listener(self._begin)
         events.test_stop.add_listener(self._end)
         events.quitting.add_listener(self._quit)
+        if isinstance(environment.runner, MasterRunner):
+            environment.runner.register_message(workers.MESSAGE, self._take)
 
     def _place(self) -> tuple[Path, str]:
         """The run directory, and where load reaches the stack that is up (empty without one)."""
@@ -84,11 +90,6 @@ class Recording:
             return Path(directory), host
         self._temporary = tempfile.mkdtemp(prefix="pytest-enterprise-load-")
         return Path(self._temporary), host
-
-    @property
-    def distributed(self) -> bool:
-        """Whether the requests are made, and so known, in other processes."""
-        return isinstance(self._environment.runner, MasterRunner)
 
     def figures(self) -> dict[str, Any]:
         """What is known without reading the records."""
@@ -107,28 +108,31 @@ class Recording:
             "locustfile": self._environment.locustfile or "",
             "host": self._environment.host or "",
             "directory": "" if self._temporary else str(self._directory),
-            "distributed": self.distributed,
+            "workers": runner.worker_count if isinstance(runner, MasterRunner) else 0,
+            "missing": recorder.missing() if isinstance(recorder, workers.Merged) else "",
             "problem": self.problem,
         }
 
     def _arrivals(self) -> dict[str, Any]:
         """Of an open loop: how many arrivals were due and made, and why nothing can be judged by them."""
-        dispatcher = getattr(self._environment, "enterprise_dispatcher", None)
-        return dict(dispatcher.figures) if dispatcher else {}
+        hooks = getattr(self._environment, "enterprise_open_loop", None)
+        return dict(hooks.figures()) if hooks else {}
 
     def _begin(self, **_: Any) -> None:
-        if self.distributed:
-            return
-        self._end()
+        self._finish()
         stem = Path(self._environment.locustfile or "load").stem.partition(",")[0]
         folder = self._directory / "load"
         number = 1
         while (folder / f"{stem}-{number}.requests").exists():
             number += 1
         self.id, self.problem = f"{stem}-{number}", ""
-        self._recorder = recorder = Recorder(folder / self.id, secrets.randbits(48))
-        self._environment.enterprise = recorder
-        self._listen(recorder, on=True)
+        recorder: Recorder | workers.Merged
+        if isinstance(self._environment.runner, MasterRunner):
+            recorder = workers.begin(self._environment, folder / self.id)
+        else:
+            recorder = self._environment.enterprise = Recorder(folder / self.id, secrets.randbits(48))
+            self._listen(recorder, on=True)
+        self._recorder, self._open = recorder, True
         self.began = time.monotonic_ns()
         self._flusher = gevent.spawn(self._flush, recorder)
         self._tell({"do": "load", "id": self.id, "path": str(folder / self.id), "began": self.began})
@@ -158,13 +162,23 @@ class Recording:
             if kind == "load.finished":
                 self._events.emit("test.finished", test=self.id, outcome="passed", seconds=fields["seconds"])
 
-    def _flush(self, recorder: Recorder) -> None:
+    def _take(self, msg: Any, **_: Any) -> None:
+        """On a master: what a worker has recorded."""
+        recorder = self._recorder
+        if self._open and not self.problem and isinstance(recorder, workers.Merged):
+            recorder.take(msg.node_id, self._environment.runner.get_worker_index(msg.node_id), msg.data)
+
+    def _flush(self, recorder: Recorder | workers.Merged) -> None:
         try:
             while True:
                 gevent.sleep(_FLUSH)
                 recorder.flush()
+                if self._waiting and isinstance(recorder, workers.Merged) and recorder.settled:
+                    gevent.spawn(self._finish)  # which ends this greenlet
+                    return
         except OSError as error:
-            self._listen(recorder, on=False)
+            if isinstance(recorder, Recorder):
+                self._listen(recorder, on=False)
             self.problem = str(cannot_write(self._directory, error))
             print(f"pytest-enterprise: {self.problem}", file=sys.stderr)  # noqa: T201
 
@@ -174,15 +188,27 @@ class Recording:
             (hook.add_listener if on else hook.remove_listener)(listener)
 
     def _end(self, **_: Any) -> None:
-        recorder, self._environment.enterprise = getattr(self._environment, "enterprise", None), None
-        if recorder is None:
+        recorder = self._recorder
+        self._ended = time.monotonic_ns()
+        # A master that leaves says that the load has ended before its workers have said what they did last.
+        self._waiting = self._open and isinstance(recorder, workers.Merged) and not recorder.settled
+        if not self._waiting:
+            self._finish()
+
+    def _finish(self) -> None:
+        recorder = self._recorder
+        if recorder is None or not self._open:
             return
+        ended = self._ended if self._waiting else time.monotonic_ns()
+        self._open = self._waiting = False
+        self._environment.enterprise = None
         self._flusher.kill()
         if not self.problem:
-            self._listen(recorder, on=False)
+            if isinstance(recorder, Recorder):
+                self._listen(recorder, on=False)
             recorder.close()
-        ended = time.monotonic_ns()
         arrivals = self._arrivals()
+        missing = recorder.missing() if isinstance(recorder, workers.Merged) else ""
         self._tell({"do": "end", "ended": ended})
         self._emit(
             "load.finished",
@@ -190,7 +216,7 @@ class Recording:
             requests=recorder.requests,
             failures=recorder.failures,
             seconds=(ended - self.began) / 1e9,
-            reason="asked",
+            reason=f"load {self.id} is not whole: {missing}" if missing else "asked",
             cpu_seconds=time.process_time(),
             user_errors=dict(recorder.user_errors.most_common(20)),
             behind=arrivals.pop("behind", ""),
@@ -198,7 +224,7 @@ class Recording:
         )
 
     def _quit(self, **_: Any) -> None:
-        self._end()
+        self._finish()
         if self._events:
             self._events.close()
         if self._temporary:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 
 class Server:
-    """Answers ``/status/N``, ``/json``, ``/slow/SECONDS``, ``/never``, ``/close``, ``/hang-up``, ``/reset``,
+    """Answers ``/status/N``, ``/json``, ``/slow/SECONDS``, ``/never``, ``/close``, ``/slow-close/SECONDS``,
+    ``/hang-up``, ``/reset``,
     ``/garbage``, ``/chunked``, ``/until-close``, ``/early`` (100 Continue first), ``/big/BYTES`` and ``/echo``.
     """
 
@@ -24,6 +23,9 @@ class Server:
         self.counts: Counter[str] = Counter()
         self.seen: list[tuple[float, str, dict[str, str], bytes]] = []
         self.connections = 0
+        self.now = self.peak = 0
+        """Connections that are open, and how many were at most. One that this side closes counts as closed before."""
+        self._counting = threading.Lock()
         self.stalled = threading.Event()
         self.stalled.set()
         """Cleared: nothing is answered until it is set again."""
@@ -43,6 +45,9 @@ class Server:
             except OSError:
                 return
             self.connections += 1
+            with self._counting:
+                self.now += 1
+                self.peak = max(self.peak, self.now)
             self._open.add(connection)
             thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
             self._threads.append(thread)
@@ -61,6 +66,8 @@ class Server:
         except (OSError, ValueError):
             pass
         finally:
+            with self._counting:
+                self.now -= 1
             connection.close()
 
     def _answer(self, connection, stream) -> bool:
@@ -73,7 +80,8 @@ class Server:
             headers[name.lower()] = value.strip()
         body = stream.read(int(headers.get("content-length", 0)))
         method, path, _ = first.decode().split(" ")
-        self.counts[f"{method} {path}"] += 1
+        with self._counting:
+            self.counts[f"{method} {path}"] += 1
         self.seen.append((time.monotonic(), f"{method} {path}", headers, body))
         self.stalled.wait(30)
         what, _, value = path[1:].partition("/")
@@ -109,6 +117,9 @@ class Server:
                 connection.sendall(b"2\r\nlo\r\n0\r\n\r\n")
             case "until-close":
                 connection.sendall(b"HTTP/1.1 200 OK\r\n\r\nhello")
+                return False
+            case "slow-close":
+                time.sleep(float(value))
                 return False
             case "early":
                 connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -154,24 +165,35 @@ def serve() -> Iterator[Callable[..., Server]]:
         server.close()
 
 
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 that signed itself, with its key in the same file."""
-    folder = tmp_path_factory.mktemp("certificate")
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test"
-    subprocess.run(
-        (*command.split(), "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "key", "-out", folder / "pem"),
-        check=True,
-        capture_output=True,
-    )
-    both = folder / "both.pem"
-    both.write_bytes((folder / "pem").read_bytes() + (folder / "key").read_bytes())
-    return both
-
-
 @pytest.fixture
-def tls(certificate: Path) -> ssl.SSLContext:
-    """A server's context with that certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
+def answering() -> Iterator[Callable[..., str]]:
+    """Servers that answer whatever they read with the same bytes and hang up, or (None) never say anything."""
+    listeners, held = [], []
+
+    def serve(connection: socket.socket, speech: bytes | None, keep: bool) -> None:
+        with contextlib.suppress(OSError):
+            while connection.recv(65536) and speech is not None:
+                connection.sendall(speech)
+                if not keep:
+                    break
+            if speech is not None:
+                connection.close()
+
+    def accept(listener: socket.socket, speech: bytes | None, keep: bool) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                held.append(connection)
+                threading.Thread(target=serve, args=(connection, speech, keep), daemon=True).start()
+
+    def make(speech: bytes | None, *, keep: bool = False) -> str:
+        """``keep`` does not hang up. Gives ``HOST:PORT``."""
+        listeners.append(listener := socket.create_server(("127.0.0.1", 0), backlog=100))
+        threading.Thread(target=accept, args=(listener, speech, keep), daemon=True).start()
+        return f"127.0.0.1:{listener.getsockname()[1]}"
+
+    yield make
+    for one in listeners + held:
+        with contextlib.suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+        one.close()

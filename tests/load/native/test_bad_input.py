@@ -16,7 +16,10 @@ import pytest
 
 from pytest_enterprise.engines.clock import Clock, _library, why_not
 from pytest_enterprise.errors import ConfigurationError, LoadFailed
-from pytest_enterprise.load.arrivals import Constant, Trace
+from pytest_enterprise.load.arrivals import Constant, Poisson, Trace
+from pytest_enterprise.load.native.grpc_call import GrpcCall
+from pytest_enterprise.load.native.postgres_query import PostgresQuery
+from pytest_enterprise.load.native.redis_command import RedisCommand
 from pytest_enterprise.load.native.request import Expect, HttpRequest
 from pytest_enterprise.load.recorder import UNFINISHED
 from pytest_enterprise.objectives import Latency
@@ -179,6 +182,17 @@ def test_a_limit_of_connections_makes_requests_wait_and_is_told(serve, load):
     assert "the limit of 2 connections was met" in traffic.behind
 
 
+@pytest.mark.parametrize("path", ["/slow/0.05", "/slow-close/0.05"])
+def test_the_limit_of_connections_is_never_passed(serve, load, path):
+    """By what the server counts: as many as allowed are used and no more, also where each is closed and made anew."""
+    server = serve()
+    request = HttpRequest("GET", path)
+    with load.http([request], arrivals=Poisson(rate=300), host=server.url, seconds=1, connections=5) as traffic:
+        traffic.wait(20)
+    assert server.peak == 5
+    assert traffic.requests == server.counts.total() > 200
+
+
 def test_a_rate_beyond_the_machine_is_told_and_not_judged(serve, load, run):
     """The generator says that it is behind, by how much, and an objective is not judged by it."""
     with load.http([GET], arrivals=Constant(rate=1_000_000), host=serve().url) as traffic:
@@ -237,6 +251,9 @@ def test_it_dies_with_its_parent(serve, tmp_path):
     program = f"""
 import time
 from pytest_enterprise.load.generator import Load
+from pytest_enterprise.load.native.grpc_call import GrpcCall
+from pytest_enterprise.load.native.postgres_query import PostgresQuery
+from pytest_enterprise.load.native.redis_command import RedisCommand
 from pytest_enterprise.load.native.request import HttpRequest
 from pytest_enterprise.run import Run
 from pytest_enterprise.settings import Settings
@@ -277,6 +294,7 @@ def test_a_host_that_does_not_resolve_is_told_by_begin(load):
         ({"seconds": 0}, "seconds=0"),
         ({"timeout": -1}, "timeout=-1"),
         ({"connections": 0.5}, "connections=0.5"),
+        ({"keep_alive": "no"}, "keep_alive='no' is neither True nor False"),
         ({"ca": "/nowhere.pem"}, "ca='/nowhere.pem' does not exist"),
         ({"host": "127.0.0.1:80"}, "is not a base URL"),
     ],
@@ -294,7 +312,52 @@ def test_a_file_that_holds_no_certificates_is_told_by_begin(load, tmp_path):
         load.http([GET], arrivals=1, host="https://127.0.0.1:1", ca=tmp_path / "ca.pem").begin()
 
 
+@pytest.mark.parametrize(
+    ("verb", "requests", "host", "message"),
+    [
+        ("http", [GET], "redis://127.0.0.1:1", "load.http cannot speak to a redis:// host; give http://HOST:PORT"),
+        ("redis", [GET], "redis://127.0.0.1:1", r'is no request of load.redis; write RedisCommand\("GET", "key"\)'),
+        ("redis", [RedisCommand("PING")], "http://127.0.0.1:1", "load.redis cannot speak to a http:// host"),
+        ("postgres", [], "postgresql://127.0.0.1:1", r"no request is given; write load.postgres\(\[PostgresQuery"),
+        ("grpc", [GrpcCall("/a.B/C")], "https://127.0.0.1:1", "load.grpc cannot speak to a https:// host"),
+        ("grpc", [PostgresQuery("SELECT 1")], "grpc://127.0.0.1:1", "is no request of load.grpc"),
+    ],
+)
+def test_a_protocol_is_not_mistaken_for_another(load, verb, requests, host, message):
+    with pytest.raises(ConfigurationError, match=message):
+        getattr(load, verb)(requests, arrivals=1, host=host)
+
+
+@pytest.mark.parametrize(
+    ("verb", "requests", "host"),
+    [
+        ("redis", [RedisCommand("PING")], "redis://:secret@nowhere.invalid"),
+        ("postgres", [PostgresQuery("SELECT 1")], "postgresql://me:secret@nowhere.invalid/app"),
+        ("grpc", [GrpcCall("/a.B/C")], "grpc://nowhere.invalid"),
+    ],
+)
+def test_a_host_of_any_protocol_that_does_not_resolve_is_told_by_begin(load, verb, requests, host):
+    """Without its password."""
+    with pytest.raises(ConfigurationError, match=r"nowhere\.invalid\S*' does not resolve") as told:
+        getattr(load, verb)(requests, arrivals=1, host=host).begin()
+    assert "secret" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("verb", "request_", "extra"),
+    [
+        ("redis", RedisCommand("PING"), "redis"),
+        ("postgres", PostgresQuery("SELECT 1"), "postgres"),
+        ("grpc", GrpcCall("/a.B/C"), "grpc"),
+    ],
+)
+def test_without_its_library_a_protocol_tells_the_way_out(load, monkeypatch, verb, request_, extra):
+    monkeypatch.setattr("pytest_enterprise.load.native.kinds.find_spec", lambda name: None)
+    with pytest.raises(ConfigurationError, match=rf"pip install 'pytest-enterprise\[{extra}\]'"):
+        getattr(load, verb)([request_], arrivals=1, host="http://127.0.0.1:1")
+
+
 def test_without_httptools_the_way_out_is_told(load, monkeypatch):
-    monkeypatch.setattr("pytest_enterprise.load.native.traffic.find_spec", lambda name: None)
+    monkeypatch.setattr("pytest_enterprise.load.native.kinds.find_spec", lambda name: None)
     with pytest.raises(ConfigurationError, match=r"pip install 'pytest-enterprise\[load\]'"):
         load.http([GET], arrivals=1, host="http://127.0.0.1:1")

@@ -43,9 +43,26 @@ def test_requests_are_read_from_a_file(serve, tmp_path, capsys):
     assert re.search(r"10 x POST /echo: HTTP 200", capsys.readouterr().out)
 
 
+def test_requests_of_other_protocols_go_where_the_host_says(redis, tmp_path, capsys):
+    file = tmp_path / "commands.json"
+    file.write_text('[{"words": ["RPUSH", "list", "{seq}"]}, {"words": ["LPUSH", "text"], "weight": 0.1}]')
+    given = ("--requests", file, "--arrivals", 100, "--seconds", 1, "--seed", 1, "--reports", tmp_path / "r")
+    assert command.main(parse(*given, "--host", redis.host)) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^Redis RPUSH +\d+ +0 ", out, re.MULTILINE)
+    assert re.search(r"\d+ x Redis LPUSH: Redis ERR", out)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (
+            ("--get", "/", "--arrivals", "5", "--host", "redis://127.0.0.1:1"),
+            "--get is for HTTP; to redis:// send --requests",
+        ),
+        (("--requests", "list.json", "--ca", "a", "--arrivals", "5", "--host", "grpc://a"), "--ca is for HTTP"),
+        (("--requests", "list.json", "--arrivals", "5", "--host", "redis://a"), r'write {"words": \["GET", "key"\]}'),
+        (("--requests", "list.json", "--arrivals", "5", "--host", "ws://a"), "cannot be sent to ws://; there are http"),
         ((), "nothing to send; give a locustfile, --get PATH, --requests FILE or --replay FILE"),
         (("--get", "/"), "--get needs --arrivals"),
         (("users.py", "--get", "/", "--arrivals", "5"), r"--get and locustfile 'users.py' are two loads"),
@@ -60,5 +77,6 @@ def test_requests_are_read_from_a_file(serve, tmp_path, capsys):
 def test_mistakes_are_told(tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "object.json").write_text("{}")
+    (tmp_path / "list.json").write_text('[{"path": "/"}]')
     with pytest.raises(ConfigurationError, match=message):
-        command.main(parse(*arguments, "--host", "http://127.0.0.1:1"))
+        command.main(parse("--host", "http://127.0.0.1:1", *arguments))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import subprocess
 import sys
 import time
@@ -14,6 +16,8 @@ import pytest
 from pytest_enterprise import events
 from pytest_enterprise.load.arrivals import Constant, Poisson, Step, Trace
 from pytest_enterprise.load.native.request import Expect, HttpRequest
+from pytest_enterprise.load.records import trace_id, traceparent
+from pytest_enterprise.objectives import Availability, Latency, ObjectiveBroken, Objectives
 
 GET = HttpRequest("GET", "/")
 
@@ -43,6 +47,34 @@ def test_every_request_is_recorded_as_the_server_saw_it(serve, load, run):
     assert finished["requests"] == 200
     assert finished["reason"] == "seconds"
     assert finished["arrivals"]["due"] == finished["arrivals"]["made"] == 200
+
+
+def test_without_keep_alive_each_request_has_a_connection_of_its_own(serve, load):
+    """Whether the server closes it, as it was asked to, or not."""
+    server = serve()
+    requests = [GET, HttpRequest("GET", "/close"), HttpRequest("POST", "/echo", body="hello")]
+    with load.http(
+        requests, arrivals=Constant(rate=100), host=server.url, seconds=1, keep_alive=False, connections=20
+    ) as traffic:
+        traffic.wait(20)
+    assert {(r.error, r.size) for r in traffic.records()} == {("", 5)}
+    assert traffic.requests == server.connections == 100
+    assert {headers["connection"] for _, _, headers, _ in server.seen} == {"close"}
+    assert traffic.connections == 0
+
+
+def test_an_answer_whose_digest_is_another_is_wrong(serve, load):
+    def echo(name, told):
+        digest = hashlib.sha256(told.encode()).hexdigest()
+        return HttpRequest("POST", "/echo", body="a" * 300_000, name=name, expect=Expect(sha256=digest.upper()))
+
+    requests = [echo("right", "a" * 300_000), echo("wrong", "a" * 299_999 + "b")]
+    with load.http(requests, arrivals=Constant(rate=50), host=serve().url, seconds=1) as traffic:
+        traffic.wait(20)
+    found = outcomes(traffic)
+    assert {name for name, _ in found} == {"right", "wrong"}
+    assert {error for name, error in found if name == "right"} == {""}
+    assert all(error.startswith("wrong: answer's SHA-256 is ") for name, error in found if name == "wrong")
 
 
 def test_requests_are_recorded_at_their_intended_moments(serve, load):
@@ -119,6 +151,68 @@ def test_headers_base_path_and_host_are_sent(serve, load):
         assert len(headers["x-trace"]) == 32
         assert len(body) == 10
     assert len({headers["x-trace"] for _, _, headers, _ in server.seen}) == 2
+
+
+def test_each_request_carries_the_trace_id_of_its_number(serve, load):
+    """The same ones that Locust's users send, whether anything else in the request is drawn or not."""
+    server = serve()
+    requests = [
+        GET,
+        HttpRequest("GET", "/item/{int:1:9}", name="item"),
+        HttpRequest("POST", "/echo", json={"at": "{seq}"}),
+    ]
+    with load.http(requests, arrivals=Constant(rate=200), host=server.url, seconds=1.5, seed=5) as traffic:
+        traffic.wait(20)
+    sent = [headers["traceparent"] for _, _, headers, _ in server.seen]
+    assert sorted(sent) == sorted(traceparent(trace_id(5, number)) for number in range(1, 301))
+    posts = [(json.loads(body)["at"], headers["traceparent"]) for _, _, headers, body in server.seen if body]
+    assert len(posts) > 50
+    assert all(sent == traceparent(trace_id(5, at + 1)) for at, sent in posts)
+
+
+def test_a_traceparent_of_ones_own_is_sent_and_kept_instead(serve, load):
+    server = serve()
+    request = HttpRequest("GET", "/status/503", headers={"TraceParent": "00-{hex:32}-00f067aa0ba902b7-00"})
+    with load.http([request], arrivals=100, host=server.url, seconds=0.2) as traffic:
+        traffic.wait(20)
+    sent = {headers["traceparent"][3:35] for _, _, headers, _ in server.seen}
+    assert len(sent) == 20
+    assert {headers["traceparent"][35:] for _, _, headers, _ in server.seen} == {"-00f067aa0ba902b7-00"}
+    assert {entry["trace_id"] for entry in traffic.unexpected()} == sent
+
+
+@pytest.mark.parametrize("path", ["/status/503", "/json"])
+def test_what_was_unexpected_can_be_found_again(serve, load, path):
+    """By trace id, status and digest, whether the answer's head was seen before or not."""
+    server = serve()
+    requests = [HttpRequest("GET", path, name="bad", expect=Expect(contains="x")), GET]
+    with load.http(requests, arrivals=200, host=server.url, seconds=0.3) as traffic:
+        traffic.wait(20)
+    sent = {headers["traceparent"][3:35] for _, what, headers, _ in server.seen if what == f"GET {path}"}
+    kept = traffic.unexpected()
+    body = b"told" if path == "/status/503" else b'{"status": "done", "steps": [{"output": 21}]}'
+    assert {entry["trace_id"] for entry in kept} == sent
+    assert len(kept) == len(sent) == traffic.failures > 10
+    assert {(entry["status"], entry["size"], entry["sha256"]) for entry in kept} == {
+        (503 if path == "/status/503" else 200, len(body), hashlib.sha256(body).hexdigest())
+    }
+
+
+@pytest.mark.parametrize("path", ["/slow/0.3", "/status/500", "/hang-up"])
+def test_objectives_tell_the_trace_ids_of_the_worst_requests(serve, load, run, path):
+    server = serve()
+    with load.http([HttpRequest("GET", path)], arrivals=100, host=server.url, seconds=1) as traffic:
+        traffic.wait(20)
+    objective = (
+        Latency(percentile=50, at_most=0.1, phase="whole")
+        if "slow" in path
+        else Availability(at_least=0.9, phase="whole")
+    )
+    with pytest.raises(ObjectiveBroken) as told:
+        Objectives(run.events.emit, "test").check(objective, load=traffic)
+    traces = re.findall(r"trace ([0-9a-f]{32})", str(told.value))
+    assert len(set(traces)) >= 2, "two that took the same microseconds may change places"
+    assert set(traces) <= {headers["traceparent"][3:35] for _, _, headers, _ in server.seen}
 
 
 @pytest.mark.parametrize("path", ["/", "/chunked", "/until-close", "/early", "/close", "/status/204", "/echo"])
@@ -212,6 +306,7 @@ def test_large_requests_are_sent_whole(serve, load):
 def test_the_parent_never_imports_the_engine():
     program = (
         "import sys\nimport pytest_enterprise.load.native.traffic\n"
-        "print([m for m in sys.modules if m in ('httptools', 'uvloop', 'asyncio', 'ssl') or m.endswith('dispatcher')])"
+        "heavy = {'httptools', 'hiredis', 'psycopg', 'grpc', 'uvloop', 'asyncio', 'ssl'}\n"
+        "print([m for m in sys.modules if m in heavy or m.endswith('dispatcher')])"
     )
     assert subprocess.run((sys.executable, "-c", program), capture_output=True, text=True).stdout == "[]\n"

@@ -9,6 +9,11 @@ from random import Random
 import pytest
 
 from pytest_enterprise.errors import ConfigurationError
+from pytest_enterprise.load.native import grpc_call, postgres_query, redis_command
+from pytest_enterprise.load.native.grpc_call import GrpcCall
+from pytest_enterprise.load.native.kinds import KINDS
+from pytest_enterprise.load.native.postgres_query import PostgresQuery
+from pytest_enterprise.load.native.redis_command import RedisCommand
 from pytest_enterprise.load.native.request import Expect, HttpRequest, from_document
 from pytest_enterprise.load.native.template import Template, json_text
 
@@ -78,6 +83,8 @@ def test_placeholders_that_cannot_be_are_told(text, message):
         (lambda: Expect(status=99), "status=99 is none of HTTP"),
         (lambda: Expect(status=(200, "201")), "status='201' is none of HTTP"),
         (lambda: Expect(max_bytes=-1), "max_bytes=-1 is out of range"),
+        (lambda: Expect(sha256="abc"), "sha256='abc' is no SHA-256"),
+        (lambda: Expect(sha256=5), "sha256=5 is no SHA-256"),
         (lambda: from_document({"path": "/", "pth": 1}), "no setting 'pth'. Did you mean 'path'"),
         (lambda: from_document({"method": "GET"}), "has no path"),
         (lambda: from_document({"path": "/", "expect": {"sttus": 200}}), "expect: there is no setting 'sttus'"),
@@ -102,3 +109,84 @@ def test_a_request_is_data():
     assert again == request
     assert again.name == "POST /tasks/{int:1:9}"
     assert from_document({"path": "/"}) == HttpRequest("GET", "/")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        RedisCommand("SET", "a/{int:1:9}", 1.5, b"x", name="set", weight=2, expect=["OK", [b"1", 2]]),
+        PostgresQuery("SELECT %s", ["{seq}"], name="n", weight=2, expect=[["a", None, 3, True]]),
+        PostgresQuery("UPDATE t SET a = %s, b = %s", [None, False], expect=0),
+        GrpcCall("/a.B/C", [b"a", b"\xff"], metadata={"who": "{hex:4}"}, name="c", weight=2, expect=b"\xfe"),
+        GrpcCall("/a.B/C", "n={int:1:9}", expect="n"),
+        GrpcCall("/a.B/C", b"\x08\x01"),
+    ],
+    ids=repr,
+)
+def test_requests_of_every_protocol_are_data(request_):
+    """What the engine is told is JSON, and means the same to it."""
+    kind = next(kind for kind in KINDS.values() if isinstance(request_, kind.request))
+    document = request_.document()
+    again = kind.from_document(json.loads(json.dumps(document)))
+    assert again.document() == document
+    assert (again.name, again.weight) == (request_.name, request_.weight)
+    assert set(document) <= {"words", "statement", "parameters", "method", "message", "base64", "metadata"} | {
+        "name",
+        "weight",
+        "expect",
+    }
+
+
+def test_requests_are_named_as_locusts_users_name_them():
+    assert RedisCommand("get", "a").name == "Redis GET"
+    assert PostgresQuery("  select 1").name == "PostgreSQL SELECT"
+    assert GrpcCall("/a.B/C").name == "gRPC /a.B/C"
+
+
+def test_places_of_parameters_are_numbered_as_the_server_has_them():
+    assert PostgresQuery("SELECT %s, '5 %%', %s", ["a", "b"]).numbered == "SELECT $1, '5 %', $2"
+    assert PostgresQuery("SELECT '5 %' LIKE '%s'").numbered == "SELECT '5 %' LIKE '%s'", "nothing to place"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: RedisCommand(), r'is none; write RedisCommand\("GET", "key"\)'),
+        (lambda: RedisCommand("GET", None), "None cannot be sent"),
+        (lambda: RedisCommand("GET", b"\xff"), "is no text; only UTF-8 can be sent"),
+        (lambda: RedisCommand("GET", "{itn:1:2}"), "Did you mean 'int'"),
+        (lambda: RedisCommand("subscribe", "news"), "SUBSCRIBE changes the connection"),
+        (lambda: RedisCommand("SELECT", 3), "the host's URL says who logs in and to which database"),
+        (lambda: RedisCommand("GET", "a", weight=-1), "weight=-1 is out of range"),
+        (lambda: RedisCommand("GET", "a", expect=1.5), "expect=1.5 is no reply"),
+        (lambda: redis_command.from_document({"command": "GET"}), r'write {"words": \["GET", "key"\]}'),
+        (lambda: redis_command.from_document({"words": ["GET"], "expct": 1}), "Did you mean 'expect'"),
+        (lambda: PostgresQuery(" "), r'is none; write PostgresQuery\("SELECT 1"\)'),
+        (lambda: PostgresQuery(b"SELECT 1"), "is none"),
+        (lambda: PostgresQuery("begin"), "BEGIN changes the connection"),
+        (lambda: PostgresQuery("COPY t TO STDOUT"), "each statement here is a transaction of its own"),
+        (lambda: PostgresQuery("SELECT %s, %s", ["a"]), r"places for 2 parameters \(%s\) and is given 1"),
+        (lambda: PostgresQuery("SELECT %d", [1]), "'%d' is no place for a parameter"),
+        (lambda: PostgresQuery("SELECT 5 %", [1]), "'%' is no place for a parameter"),
+        (lambda: PostgresQuery("SELECT %s", "a"), "parameters='a' are no list"),
+        (lambda: PostgresQuery("SELECT %s", [{}]), r"parameter {} cannot be sent"),
+        (lambda: PostgresQuery("SELECT %s", ["a\0"]), "zero byte"),
+        (lambda: PostgresQuery("SELECT %s", ["{int}"]), "write {int:LOWEST:HIGHEST}"),
+        (lambda: PostgresQuery("SELECT 1", expect=-1), "expect=-1 is no answer"),
+        (lambda: PostgresQuery("SELECT 1", expect=[1]), "a list of rows"),
+        (lambda: postgres_query.from_document({"sql": "SELECT 1"}), 'write {"statement": "SELECT 1"}'),
+        (lambda: GrpcCall("shop.Orders/Add"), "is no method; write /PACKAGE.SERVICE/METHOD"),
+        (lambda: GrpcCall("/a.B/C", 5), "message=5 is none"),
+        (lambda: GrpcCall("/a.B/C", []), "message=\\[\\] is none"),
+        (lambda: GrpcCall("/a.B/C", [b"a", "b"]), "is none; give bytes, a list of bytes, or a text"),
+        (lambda: GrpcCall("/a.B/C", metadata={"Who": "me"}), "metadata 'Who' cannot be sent"),
+        (lambda: GrpcCall("/a.B/C", metadata={"grpc-timeout": "1S"}), "cannot be sent"),
+        (lambda: GrpcCall("/a.B/C", metadata={"who": "ü"}), "give plain ASCII"),
+        (lambda: GrpcCall("/a.B/C", expect=5), "expect=5 is no answer"),
+        (lambda: grpc_call.from_document({"method": "/a.B/C", "base64": "?"}), "'\\?' is no base64"),
+        (lambda: grpc_call.from_document({"method": "/a.B/C", "base64": "", "message": ""}), "both message and base64"),
+    ],
+)
+def test_what_no_server_could_be_asked_is_refused(make, message):
+    with pytest.raises(ConfigurationError, match=message):
+        make()

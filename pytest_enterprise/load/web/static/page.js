@@ -102,14 +102,15 @@ function show(now) {
     open: `open loop, ${locust.arrivals}: journeys begin at their time, whatever the server does, and latency counts from there`,
     mixed: "closed and open loop: some users wait for their answers before they send again",
   };
-  const figures = locust.id && !locust.distributed
-    ? `${locust.id}: ${locust.state}, ${count(locust.users)} ${locust.users === 1 ? "user" : "users"}, ${count(locust.requests)} requests, ${count(locust.failures)} failed. `
-    : locust.distributed ? "Locust's workers make the requests and keep them to themselves: there are no charts and no verdicts here. Run it without --master and --processes for them. "
+  const shared = locust.workers ? ` in ${count(locust.workers)} ${locust.workers === 1 ? "worker" : "workers"}` : "";
+  const figures = locust.id
+    ? `${locust.id}: ${locust.state}, ${count(locust.users)} ${locust.users === 1 ? "user" : "users"}${shared}, ${count(locust.requests)} requests, ${count(locust.failures)} failed. `
     : "";
   $("load").textContent = `${figures}${capital(loops[locust.loop])}.`
     + (now.skipped ? ` ${count(now.skipped)} requests came faster than they could be read and are in no figure below.` : "");
   const problems = [
     locust.problem && `This load is not recorded any more: ${locust.problem}`,
+    locust.missing && `Not all requests are known, so nothing is judged: ${locust.missing}.`,
     locust.behind && `The generator is behind its arrivals, so nothing is judged: ${locust.behind}`,
   ].filter(Boolean).join(" ");
   if ($("problem").textContent !== problems) $("problem").textContent = problems;
@@ -125,7 +126,7 @@ const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
 function chart(now) {
   const range = Number($("range").value);
-  $("no-load").hidden = Boolean(load) || now.locust.distributed;
+  $("no-load").hidden = Boolean(load);
   $("chart").hidden = !load;
   if (!load) return;
   const newest = Math.max(0, ...seconds.keys()) + 1;
