@@ -137,3 +137,15 @@ def test_up_ends_with_a_web_ui_that_cannot_start(tmp_path):
     assert "RuntimeError: not today" in done.stderr
     assert "Locust ended with exit status 1" in done.stdout
     assert not (tmp_path / "reports" / "up.json").exists()
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly(tmp_path):
+    """As in ``pytest-enterprise coverage | head``."""
+    program = "import sys; from pytest_enterprise import cli; sys.exit(cli.main(['down']))"
+    with subprocess.Popen(
+        (sys.executable, "-c", program), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as done:
+        done.stdout.close()
+        told = done.stderr.read().decode()
+    assert told == ""
+    assert done.returncode == 141

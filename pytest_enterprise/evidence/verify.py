@@ -18,6 +18,7 @@ import argparse
 import contextlib
 import hashlib
 import json
+import shutil
 import sys
 import tarfile
 import tempfile
@@ -87,10 +88,28 @@ def opened(path: Path) -> Iterator[Path]:
                     zipped.extractall(folder)  # noqa: S202 (it drops ".." and absolute names)
             else:
                 with tarfile.open(path) as archive:
-                    archive.extractall(folder, filter="data")
+                    unpack(archive, Path(folder))
         except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, ValueError) as error:
             raise NothingToVerify(f"{path} is neither a directory nor an archive that can be read: {error}") from None
         yield Path(folder)
+
+
+def unpack(archive: tarfile.TarFile, folder: Path) -> None:
+    """The files of an archive, and nothing else. Raises TarError for links and devices, and for names that lead out.
+
+    ``extractall(filter="data")`` is not in every Python 3.11.
+    """
+    for member in archive:
+        path = Path(member.name)
+        if path.is_absolute() or ".." in path.parts or not (member.isfile() or member.isdir()):
+            raise tarfile.TarError(f"{member.name!r} in it is no file, or lies outside of it")
+        source = archive.extractfile(member)
+        if source is None:
+            (folder / path).mkdir(parents=True, exist_ok=True)
+            continue
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        with (folder / path).open("wb") as file:
+            shutil.copyfileobj(source, file)
 
 
 def verify(

@@ -341,6 +341,19 @@ def test_an_archive_is_verified_as_its_folder_is(kind, runs, told, tmp_path):
     assert told(archive) == (0, [])
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"), [("../out", tarfile.REGTYPE), ("/out", tarfile.REGTYPE), ("in", tarfile.SYMTYPE)]
+)
+def test_an_archive_cannot_write_outside_of_itself(name, kind, tmp_path, capsys):
+    archive = tmp_path / "evil.tar"
+    with tarfile.open(archive, "w") as file:
+        member = tarfile.TarInfo(name)
+        member.type, member.linkname = kind, "/etc/passwd"
+        file.addfile(member)
+    assert verify.main([str(archive)]) == 2
+    assert f"{name!r} in it is no file, or lies outside of it" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no archive"])
 def test_where_there_is_no_evidence_the_status_says_so(content, tmp_path, capsys):
     path = tmp_path / "here"

@@ -1,6 +1,8 @@
 """Comparisons in a user's session: the fixtures, the events for reports, and pytest-benchmark beside them."""
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -61,7 +63,7 @@ def test_stored_runs_of_pytest_benchmark_judge_a_slower_one(pytester):
     result.stdout.fnmatch_lines(["*benchmarks against stored runs*", "regression: median of test_pace.py::test_pace*"])
     last = json.loads(max(pytester.path.glob(".benchmarks/*/*.json")).read_text())
     assert last["enterprise_regressions"] == ["test_pace.py::test_pace"]
-    compared = pytester.run("pytest-benchmark", "compare")
+    compared = pytester.run(Path(sys.executable).with_name("pytest-benchmark"), "compare")
     assert compared.ret == 0
     compared.stdout.fnmatch_lines(["*test_pace (0007*"])
 

@@ -69,7 +69,7 @@ def test_a_session_leaves_evidence_in_every_form(project, shop, run):
     assert scenario["outcome"] == "held"
     assert scenario["controls"] == [{"id": "SOC2:A1.2", "kind": "failover", "strength": "direct"}]
     assert {path.name for path in evidence(project).iterdir()} == {
-        *("evidence.jsonl", "evidence.csv", "hdf.json", "oscal", "sbom.cdx.json"),
+        *("evidence.jsonl", "evidence.csv", "hdf.json", "oscal", "sbom.cdx.json", "auditor.html"),
     }
     assert checks.folder(evidence(project) / "oscal") == []
     names = {part["name"] for part in json.loads((evidence(project) / "sbom.cdx.json").read_text())["components"]}
