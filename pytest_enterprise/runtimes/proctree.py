@@ -9,7 +9,6 @@ import ctypes
 import os
 import signal
 import stat
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
@@ -188,8 +187,3 @@ def segments_of(lives: Mapping[int, tuple[float, float]]) -> list[Segment]:
 def remove_segment(segment: Segment) -> bool:
     """Remove a SysV segment; False when it is gone or not ours."""
     return bool(ctypes.CDLL(None).shmctl(segment.id, _IPC_RMID, None) == 0)
-
-
-def wall_clock(started: int) -> float:
-    """The wall-clock time at which a process with this start time began, to within a second or two."""
-    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + started / TICKS

@@ -19,7 +19,7 @@ import pytest
 
 from pytest_enterprise import events
 from pytest_enterprise.engines.clock import Clock, _library, why_not
-from pytest_enterprise.errors import ConfigurationError, LoadFailed
+from pytest_enterprise.errors import ConfigurationError, LoadFailed, MachineCannot
 from pytest_enterprise.report.model import load_run
 
 VISITOR = """
@@ -329,7 +329,7 @@ def test_steps_of_the_wall_clock_change_nothing(serve, load, locustfile, monkeyp
     """The clock is set ahead by days and back while a closed loop runs: its records stay in the load's own time."""
     library = _library()
     if why := why_not():
-        pytest.skip(why)
+        raise MachineCannot(why)
     Clock(tmp_path).set(0)
     monkeypatch.setenv("LD_PRELOAD", str(library))
     monkeypatch.setenv("FAKETIME_TIMESTAMP_FILE", str(tmp_path / "clock"))

@@ -15,7 +15,7 @@ from threading import Thread
 import pytest
 
 from pytest_enterprise.engines.clock import Clock, _library, why_not
-from pytest_enterprise.errors import ConfigurationError, LoadFailed
+from pytest_enterprise.errors import ConfigurationError, LoadFailed, MachineCannot
 from pytest_enterprise.load.arrivals import Constant, Poisson, Trace
 from pytest_enterprise.load.native.grpc_call import GrpcCall
 from pytest_enterprise.load.native.postgres_query import PostgresQuery
@@ -223,7 +223,7 @@ def test_steps_of_the_wall_clock_change_nothing(serve, load, monkeypatch, tmp_pa
     """The clock is set ahead by days and back while it runs: requests go on, in their moments and with true times."""
     library = _library()
     if why := why_not():
-        pytest.skip(why)
+        raise MachineCannot(why)
     Clock(tmp_path).set(0)
     monkeypatch.setenv("LD_PRELOAD", str(library))
     monkeypatch.setenv("FAKETIME_TIMESTAMP_FILE", str(tmp_path / "clock"))
