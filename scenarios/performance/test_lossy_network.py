@@ -20,7 +20,7 @@ def test_the_network_of_the_database_loses_packets(journey, books, faults, objec
     with journey(rate=30) as traffic:
         traffic.run_for(1.5)
         with faults.packets("postgres", loss=0.03, duplicate=0.05, delay=0.002, reorder=0.05) as lossy:
-            traffic.run_for(5)
+            traffic.run_for(8)
         traffic.run_for(1)
     objectives.check(
         Availability(at_least=0.99, phase="during"),
