@@ -61,7 +61,9 @@ def shared_memory():
 
 
 def temporary():
-    return {path.name for path in Path(tempfile.gettempdir()).glob("pytest-enterprise-*") if "-ports-" not in path.name}
+    """What runs have outside of their reports, without the folder where all of them register."""
+    found = {path.name for path in Path(tempfile.gettempdir()).glob("pytest-enterprise-*")}
+    return {name for name in found if "-ports-" not in name and not name.startswith("pytest-enterprise-runs-")}
 
 
 @pytest.mark.nightly
