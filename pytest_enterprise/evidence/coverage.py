@@ -133,11 +133,8 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def write(found: Coverage, directory: Path) -> list[Path]:
-    """Write ``coverage.md``, ``coverage.json`` and, with Jinja2, ``coverage.html``.
-
-    Raises ConfigurationError where there is no room.
-    """
+def documents(found: Coverage) -> dict[str, str]:
+    """``coverage.md``, ``coverage.json`` and, with Jinja2, ``coverage.html``: name to text."""
     from pytest_enterprise.evidence import coverage_page, coverage_text, pages
 
     texts = {
@@ -146,6 +143,12 @@ def write(found: Coverage, directory: Path) -> list[Path]:
     }
     if pages.available():
         texts["coverage.html"] = "".join(coverage_page.render(found))
+    return texts
+
+
+def write(found: Coverage, directory: Path) -> list[Path]:
+    """Write the documents of a period. Raises ConfigurationError where there is no room."""
+    texts = documents(found)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():

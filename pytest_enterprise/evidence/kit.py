@@ -13,7 +13,6 @@ from pathlib import Path
 
 from pytest_enterprise.errors import ConfigurationError, cannot_write
 from pytest_enterprise.evidence import coverage as period
-from pytest_enterprise.evidence import coverage_text
 from pytest_enterprise.evidence.checks import read_ledger
 from pytest_enterprise.evidence.entries import ATTESTATION, CHECKPOINT, ENTRIES, INCLUSION, Entry
 from pytest_enterprise.evidence.records_check import RECORDS_NAME
@@ -37,8 +36,9 @@ Evidence of test runs, to be verified without those who made it.
    python verify.py KIT --sample 25 --seed "your own words"
    Each run that is drawn comes with one scenario, its commit, and the command that runs it again.
 
-coverage.md says what the period has, control by control. A scenario that held supports a control, with a strength, in
-the environment that was tested. It is no statement that the control operated: that you conclude.
+coverage.html says what the period has, control by control, and coverage.md the same in plain text; each run has a page
+for auditors, evidence/auditor.html. A scenario that held supports a control, with a strength, in the environment that
+was tested. It is no statement that the control operated: that you conclude.
 """
 
 
@@ -72,8 +72,7 @@ def write(target: Path, ledger: Path, runs: Path, *, now: datetime) -> list[str]
     texts = {
         "verify.py": program,
         "README.txt": _README.format(sha256=hashlib.sha256(program).hexdigest()).encode(),
-        "coverage.md": "".join(f"{line}\n" for line in coverage_text.lines(found)).encode(),
-        "coverage.json": json.dumps(found.document(), indent=2).encode(),
+        **{file: text.encode() for file, text in period.documents(found).items()},
     }
     name = target.name.partition(".")[0]
     missing = []

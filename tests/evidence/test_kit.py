@@ -86,6 +86,7 @@ def test_it_holds_what_is_signed_and_what_people_read_and_no_more(made):
         names = {name.removeprefix("kit/") for name in file.getnames()}
     assert {name for name in names if not name.startswith("run-")} == {
         "README.txt",
+        "coverage.html",
         "coverage.json",
         "coverage.md",
         "ledger/checkpoint",
