@@ -28,7 +28,7 @@ def test_a_link_that_flaps(journey, books, faults, objectives):
 @pytest.mark.scenario(claim="crash-loop", sabotage={"retries_off": "availability-during", "idempotency_off": "doubled"})
 def test_a_replica_that_crashes_again_and_again(journey, books, faults, objectives):
     """A replica dies as soon as it serves again: the other two carry the load, and no task is lost or doubled."""
-    with journey(rate=60) as traffic:
+    with journey(rate=80) as traffic:
         traffic.run_for(1.5)
         with faults.crash_loop("agent-service-2", up=0.5) as crashes:
             traffic.run_for(5)

@@ -29,7 +29,7 @@ def test_each_request_opens_a_connection(stack, gateway, load, descriptors, obje
     churn = {"arrivals": Poisson(rate=50), "keep_alive": False}
     with load.http(REQUESTS, host=gateway.url, **churn) as outside:
         with load.http(REQUESTS, host=stack.url("agent-service-1"), **churn) as inside:
-            inside.run_for(7)
+            inside.run_for(8)
     left = descriptors("agent-service-1", at_most=before + 60) - before
     objectives.check(
         Availability(at_least=0.995, phase="whole"),

@@ -22,7 +22,7 @@ def test_one_client_floods_the_service(gateway, load, journey, books, objectives
     """One client hands in 500 laborious tasks a second: most of them are refused, and the customers hardly notice."""
     with load.http([FLOOD], arrivals=500, host=gateway.url) as flood:
         flood.run_for(1)
-        with journey(rate=40) as traffic:
+        with journey(rate=50) as traffic:
             traffic.run_for(8)
     refused = sum(request.error == "HTTP 429" for request in flood.records())
     objectives.check(
