@@ -16,8 +16,9 @@ from truthful_server import Truth, running
 
 from pytest_enterprise import Constant, Poisson, Spike
 from pytest_enterprise.load.arrivals import Arrivals
-from pytest_enterprise.load.generator import Load, Traffic
+from pytest_enterprise.load.generator import Load
 from pytest_enterprise.load.statistics import percentile
+from pytest_enterprise.load.traffic import Traffic
 from pytest_enterprise.run import Run
 from pytest_enterprise.settings import Settings
 

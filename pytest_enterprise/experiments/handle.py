@@ -14,8 +14,9 @@ from pytest_enterprise.load import statistics
 if TYPE_CHECKING:
     from pytest_enterprise.faults.active import ActiveFault
     from pytest_enterprise.faults.session import Faults
-    from pytest_enterprise.load.generator import Load, Traffic
+    from pytest_enterprise.load.generator import Load
     from pytest_enterprise.load.records import Request
+    from pytest_enterprise.load.traffic import Traffic
 
 _LATEST = 0.3
 """Seconds after which a request that has ended can be read."""

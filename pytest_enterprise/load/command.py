@@ -18,7 +18,8 @@ from pytest_enterprise.load.native import command as native
 from pytest_enterprise.load.web import launch
 
 if TYPE_CHECKING:
-    from pytest_enterprise.load.generator import Load, Traffic
+    from pytest_enterprise.load.generator import Load
+    from pytest_enterprise.load.traffic import Traffic
     from pytest_enterprise.run import Run
 
 

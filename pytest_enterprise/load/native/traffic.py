@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from pytest_enterprise.errors import ConfigurationError
 from pytest_enterprise.load import checks, notation
 from pytest_enterprise.load.arrivals import Arrivals
-from pytest_enterprise.load.generator import Traffic
 from pytest_enterprise.load.native.kinds import KINDS
+from pytest_enterprise.load.traffic import Traffic
 
 CONNECTIONS = 5_000
 """How many connections a load may have when nothing else is said."""
