@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic_ns
 from typing import Any, NamedTuple
 
-from pytest_enterprise.load.native.pool import Job, Pool
+from pytest_enterprise.load.native.pool import Pool
 
 
 class Connection(ABC):
@@ -39,12 +39,13 @@ class Connection(ABC):
 
     # What the pool does.
 
-    def begin(self, intended: int, plan: Any, payload: Any) -> None:
+    def begin(self, intended: int, plan: Any, number: int) -> None:
         """Send a request, when the connection is there."""
         self.intended = intended
         self.plan = plan
-        self.payload = payload
-        self.pool.active[self] = None
+        pool = self.pool
+        self.payload = payload = plan.fixed or plan.render(pool.random, number)
+        pool.active[self] = None
         if self.ready:
             self.send(payload)
         else:
@@ -54,7 +55,7 @@ class Connection(ABC):
         """The request under way has failed, and the connection with it."""
         plan = self.plan
         self.close()
-        self.pool.failed(Job(self.intended, plan, self.payload), error, size, status=status, body=body)
+        self.pool.failed(self.intended, plan, self.payload, error, size, status=status, body=body)
 
     def finish(
         self, error: str, size: int, *, reuse: bool = True, status: Any = None, body: bytes | None = None
@@ -64,16 +65,16 @@ class Connection(ABC):
             self.succeed(size)
             return
         pool, plan = self.pool, self.plan
-        latency = (monotonic_ns() - self.intended) / 1e9
+        latency = monotonic_ns() - self.intended
         if reuse:
             self.plan = None
             del pool.active[self]
         else:
             self.close()
         if error:
-            pool.failed(Job(self.intended, plan, self.payload), error, size, status=status, body=body)
+            pool.failed(self.intended, plan, self.payload, error, size, status=status, body=body)
         else:
-            pool.write(self.intended, latency, plan.name, "", size)
+            plan.add(self.intended, latency, size)
             if latency > plan.slow:
                 pool.slow.append((latency, self.intended, plan, self.payload))
         if reuse:
@@ -82,15 +83,20 @@ class Connection(ABC):
     def succeed(self, size: int) -> None:
         """The request under way was answered as expected, and the connection is good: how most requests end."""
         pool, plan, intended = self.pool, self.plan, self.intended
-        self.plan = None
-        del pool.active[self]
-        latency = (monotonic_ns() - intended) / 1e9
-        pool.write(intended, latency, plan.name, "", size)
+        latency = monotonic_ns() - intended
+        plan.add(intended, latency, size)
         if latency > plan.slow:
-            pool.slow.append((latency, self.intended, plan, self.payload))
+            pool.slow.append((latency, intended, plan, self.payload))
         if pool.waiting:
-            self.begin(*pool.waiting.popleft())
+            # As by begin, for less.
+            self.intended, self.plan, number = pool.waiting.popleft()
+            plan = self.plan
+            self.payload = payload = plan.fixed or plan.render(pool.random, number)
+            pool.active.move_to_end(self)
+            self.send(payload)
         else:
+            self.plan = None
+            del pool.active[self]
             pool.idle.append(self)
 
     def _go_on(self) -> None:
@@ -119,8 +125,8 @@ class Protocol(NamedTuple):
 
     plans: Sequence[Any]
     """Kinds of requests. Each has ``name``, ``weight``, ``fixed`` (the payload when nothing in it is drawn, else None),
-    ``render(random, number)``, ``trace_id(payload)`` and ``slow``, the latency in seconds above which a success is one
-    of the slowest; infinite when requests have no trace ids.
+    ``render(random, number)``, ``trace_id(payload)`` and ``slow``, the latency in ns above which a success is one of
+    the slowest; infinite when requests have no trace ids. The dispatcher sets ``add``, which records a success.
     """
     connect: Callable[[Pool], Connection]
     at_once: int = 1

@@ -59,6 +59,8 @@ class Dispatcher:
         self._loop = loop
         self._pool = pool
         self._plans = plans
+        for plan in plans:
+            plan.add = pool.writer.successes(plan.name)
         self._only = plans[0] if len(plans) == 1 else None
         self._weights = list(accumulate(plan.weight for plan in plans))
         self._moments = moments
@@ -76,7 +78,9 @@ class Dispatcher:
     def start(self, at: int) -> None:
         """Send from that moment on (ns)."""
         self._start = at
-        if self._advance():
+        moment = next(self._moments, math.inf)
+        if not self._ended(moment):
+            self._next = at + int(moment * 1e9)
             self._due()
         self._loop.call_later(_SWEEP, self._sweep)
 
@@ -118,27 +122,25 @@ class Dispatcher:
         missed = self._missed
         return f"{missed:,} of {due:,} requests were not sent" if missed > max(1, MISSED * due) else ""
 
-    def _advance(self) -> bool:
-        """Find the next intended moment; False when there is none."""
-        moment = next(self._moments, None)
-        if moment is None:
-            self.stop("arrivals")
-        elif moment >= self._seconds:
-            self.stop("seconds")
-        else:
-            self._next = self._start + int(moment * 1e9)
-            return True
-        return False
+    def _ended(self, moment: float) -> bool:
+        """Whether there is nothing to send at that moment (seconds) any more."""
+        if moment < self._seconds:
+            return False
+        self.stop("arrivals" if moment == math.inf else "seconds")
+        return True
 
     def _due(self) -> None:
         if self._reason:
             return
-        pool = self._pool
+        # Kept apart from the object while it runs: this is done for each request.
+        pool, only, moments, seconds, start = self._pool, self._only, self._moments, self._seconds, self._start
+        submit, number, due = pool.submit, self._number, self._next
         now = monotonic_ns()
         left = BATCH
         patient = False
-        while left > 0 and self._next <= now:
-            lag = now - self._next
+        moment = 0.0
+        while left > 0 and due <= now:
+            lag = now - due
             if lag > _CATCHING_UP and not pool.idle and pool.open < pool.limit:
                 patient = True
                 if self._answered == pool.writer.count:
@@ -154,14 +156,21 @@ class Dispatcher:
                 self._late += 1
                 self._very_late += lag > _VERY_LATE
             left -= 1
-            plan = self._only or self._draw()
-            pool.submit(self._next, plan, plan.fixed or plan.render(self._random, self._number))
-            self._number += 1
-            if not self._advance():
-                return
+            submit(due, only or self._draw(), number)
+            number += 1
+            moment = next(moments, math.inf)
+            if moment >= seconds:
+                break
+            due = start + int(moment * 1e9)
             now = monotonic_ns()
+        self._number, self._next = number, due
+        if self._ended(moment):
+            return
         self._answered = pool.writer.count
-        self._timers.at(now if self._next <= now and not patient else max(self._next, now + QUANTUM), self._due)
+        if due <= now and not patient:
+            self._loop.call_soon(self._due)
+        else:
+            self._timers.at(max(due, now + QUANTUM), self._due)
 
     def _draw(self) -> Any:
         return self._plans[bisect(self._weights, self._random.random() * self._weights[-1])]

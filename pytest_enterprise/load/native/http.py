@@ -51,6 +51,9 @@ class Plan:
         self.max_bytes = request.expect.max_bytes
         self.outcomes = Outcomes(request.expect)
         self.slow = -1.0
+        self.usual_head = b""
+        self.usual_size = -1
+        """Bytes of the last answer that was right, and its head; None was yet when negative."""
         self._body = Template(request.text)
         headers = {"Host": base.netloc.rpartition("@")[2], "User-Agent": "pytest-enterprise", "Accept": "*/*"}
         if not keep_alive:
@@ -128,6 +131,9 @@ class HttpConnection(StreamConnection):
     def received(self, size: int) -> None:
         plan = self.plan
         if not self._begun and not plan.bodiless:
+            if size == plan.usual_size and plan.check is None and self._buffer.startswith(plan.usual_head):
+                self.succeed(size - len(plan.usual_head))
+                return
             body = self._buffer.find(b"\r\n\r\n", 0, size) + 4
             known = self._heads.get(bytes(self.pool.view[:body]))
             if known is not None and known[1] == size - body <= plan.max_bytes:
@@ -137,6 +143,7 @@ class HttpConnection(StreamConnection):
                 if error:
                     self.finish(error, known[1], status=known[0], body=bytes(self.pool.view[body:size]))
                 else:
+                    plan.usual_head, plan.usual_size = bytes(self.pool.view[:body]), size
                     self.succeed(known[1])
                 return
         self._parse(bytes(self.pool.view[:size]))

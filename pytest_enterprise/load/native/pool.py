@@ -8,8 +8,9 @@ from collections.abc import Callable
 from functools import partial
 from heapq import nlargest
 from operator import itemgetter
+from random import Random
 from time import monotonic_ns
-from typing import Any, NamedTuple
+from typing import Any
 
 from pytest_enterprise.load.exemplars import SLOWEST, Exemplars
 from pytest_enterprise.load.records import RecordWriter
@@ -20,17 +21,6 @@ QUEUE = 100_000
 FULL = "no connection free"
 """The kind of failure of requests beyond."""
 TIMED_OUT = "TimeoutError"
-
-
-class Job(NamedTuple):
-    """One request, drawn and due."""
-
-    intended: int
-    """CLOCK_MONOTONIC in ns."""
-    plan: Any
-    """What is sent and expected; the protocol's own."""
-    payload: Any
-    """As the plan drew it."""
 
 
 class Pool:
@@ -47,17 +37,20 @@ class Pool:
         limit: int,
         writer: RecordWriter,
         exemplars: Exemplars,
+        random: Random,
         at_once: int = 1,
     ) -> None:
-        """Up to ``limit`` connections, each of which carries so many requests ``at_once``."""
+        """Up to ``limit`` connections, each of so many requests ``at_once``; ``random`` draws what is sent."""
         self.loop = loop
+        self.random = random
         self.buffer = bytearray(BUFFER_SIZE)
         """Every connection reads into it: what it read is used up before another one reads."""
         self.view = memoryview(self.buffer)
         self.idle: list[Any] = []
         self.active: OrderedDict[Any, None] = OrderedDict()
         """In the order in which they were given their requests."""
-        self.waiting: deque[Job] = deque()
+        self.waiting: deque[tuple[int, Any, int]] = deque()
+        """Intended moment (CLOCK_MONOTONIC in ns), plan and number; what they send is drawn when they are sent."""
         self.open = 0
         self.failures = 0
         self.crowded = 0
@@ -66,10 +59,10 @@ class Pool:
         self.limit = limit * at_once
         self.connections = limit
         self.writer = writer
-        self.write = writer.add
+        self._write = writer.add
         self.exemplars = exemplars
-        self.slow: list[tuple[float, int, Any, Any]] = []
-        """Successes slower than their plan's ``slow``: latency in seconds, intended moment, plan and payload."""
+        self.slow: list[tuple[int, int, Any, Any]] = []
+        """Successes slower than their plan's ``slow``: latency in ns, intended moment, plan and payload."""
         self._refilling = False
 
     @property
@@ -77,23 +70,25 @@ class Pool:
         """Requests that were due and have no outcome yet."""
         return len(self.active) + len(self.waiting)
 
-    def submit(self, intended: int, plan: Any, payload: Any) -> None:
+    def submit(self, intended: int, plan: Any, number: int) -> None:
         """Send a request as soon as there is a connection, which is at once below the limit."""
         if self.idle:
-            self.idle.pop().begin(intended, plan, payload)
+            self.idle.pop().begin(intended, plan, number)
         elif self.open < self.limit:
             self.open += 1
-            self._connect(self).begin(intended, plan, payload)
+            self._connect(self).begin(intended, plan, number)
         elif len(self.waiting) < QUEUE:
             self.crowded += 1
-            self.waiting.append(Job(intended, plan, payload))
+            self.waiting.append((intended, plan, number))
         else:
             self.crowded += 1
             self.unsent(intended, plan, FULL)
 
     def failed(
         self,
-        job: Job,
+        intended: int,
+        plan: Any,
+        payload: Any,
         error: str,
         size: int = 0,
         *,
@@ -101,11 +96,10 @@ class Pool:
         body: bytes | None = None,
     ) -> None:
         """Note that a request failed, now; ``body`` is what was answered, if anything was."""
-        plan = job.plan
         self.failures += 1
-        self.write(job.intended, (monotonic_ns() - job.intended) / 1e9, plan.name, error, size)
-        trace_id = plan.trace_id(job.payload)
-        self.exemplars.unexpected(job.intended, plan.name, error, status=status, trace_id=trace_id, body=body)
+        self._write(intended, (monotonic_ns() - intended) / 1e9, plan.name, error, size)
+        trace_id = plan.trace_id(payload)
+        self.exemplars.unexpected(intended, plan.name, error, status=status, trace_id=trace_id, body=body)
 
     def note_slow(self) -> None:
         """Hand the slowest over; once in a while, since where a queue grows each is slower than all before it."""
@@ -113,14 +107,14 @@ class Pool:
         for plan in {job[2] for job in found}:
             own = (job for job in found if job[2] is plan)
             for latency, intended, _, payload in nlargest(SLOWEST, own, key=itemgetter(0)):
-                if self.exemplars.is_slow(plan.name, latency):
+                if self.exemplars.is_slow(plan.name, latency / 1e9):
                     trace_id = partial(plan.trace_id, payload)
-                    plan.slow = self.exemplars.slow(intended, latency, plan.name, trace_id)
+                    plan.slow = 1e9 * self.exemplars.slow(intended, latency / 1e9, plan.name, trace_id)
 
     def unsent(self, intended: int, plan: Any, error: str) -> None:
         """Note that a request failed before it was sent, of which there is no more to tell."""
         self.failures += 1
-        self.write(intended, (monotonic_ns() - intended) / 1e9, plan.name, error, 0)
+        self._write(intended, (monotonic_ns() - intended) / 1e9, plan.name, error, 0)
 
     def lost(self) -> None:
         """A connection has ended."""
@@ -143,9 +137,9 @@ class Pool:
             if oldest.intended > before:
                 break
             oldest.fail(error)
-        while self.waiting and self.waiting[0].intended <= before:
-            job = self.waiting.popleft()
-            self.unsent(job.intended, job.plan, error)
+        while self.waiting and self.waiting[0][0] <= before:
+            intended, plan, _ = self.waiting.popleft()
+            self.unsent(intended, plan, error)
 
     def close(self) -> None:
         """End the connections that nobody uses."""

@@ -49,10 +49,16 @@ class Program:
         self._makes_cycles, self._at_once = protocol.makes_cycles, protocol.at_once
         self._writer = RecordWriter(Path(settings["record"]))
         self._exemplars = Exemplars(Path(settings["record"]))
-        self._pool = Pool(
-            self._loop, protocol.connect, settings["connections"], self._writer, self._exemplars, protocol.at_once
-        )
         seed = settings["seed"]
+        self._pool = Pool(
+            self._loop,
+            protocol.connect,
+            settings["connections"],
+            self._writer,
+            self._exemplars,
+            Random(f"{seed}/payloads"),
+            protocol.at_once,
+        )
         self._dispatcher = Dispatcher(
             self._loop,
             self._pool,

@@ -195,8 +195,6 @@ class StreamConnection(Connection):
         if sent < len(payload):
             self._unsent = memoryview(payload)[sent:]
             self._write_when_possible()
-        elif self._unsent:
-            self._unsent = b""
 
     def _sending_failed(self, error: OSError) -> None:
         """What the server said before it hung up tells more than the failure to send: a refusal, say."""

@@ -44,7 +44,7 @@ def test_the_limit_of_connections_holds_whatever_becomes_of_requests(serve, tmp_
     protocol = http.protocol({"requests": requests, "seed": 1, "ca": None, "keep_alive": True}, urlsplit(server.url))
     loop = asyncio.new_event_loop()
     writer = RecordWriter(tmp_path / "x")
-    pool = Pool(loop, protocol.connect, 5, writer, Exemplars(tmp_path / "x"))
+    pool = Pool(loop, protocol.connect, 5, writer, Exemplars(tmp_path / "x"), Random(1))
     dispatcher = Dispatcher(
         loop,
         pool,

@@ -173,7 +173,7 @@ def test_a_link_that_is_cut_costs_what_was_under_way(load, live, host):
 
 def test_connections_that_are_idle_when_the_server_ends_them_cost_nothing(load, host):
     """It says so, and is believed."""
-    with load.postgres([PostgresQuery("SELECT 1")], arrivals=Constant(rate=10), host=host) as traffic:
+    with load.postgres([PostgresQuery("SELECT 1")], arrivals=Constant(rate=5), host=host) as traffic:
         for _ in range(4):
             traffic.wait_for_requests(traffic.requests + 1)
             time.sleep(0.03)
