@@ -23,7 +23,7 @@ demo: setup
 	@$(BIN)/python -m pytest scenarios -m demo --enterprise-runtime=process -v --no-header -p no:cacheprovider
 
 test: setup
-	$(BIN)/python -m pytest tests docs scenarios --enterprise-runtime=process -m "not nightly"
+	$(BIN)/python -m pytest tests docs scenarios --enterprise-runtime=process -m "not nightly" --durations=60 --durations-min=4
 
 sabotage: setup
 	$(BIN)/python -m pytest scenarios --enterprise-sabotage --enterprise-runtime=process -m "not nightly"
