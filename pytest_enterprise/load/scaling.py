@@ -91,7 +91,7 @@ class Scalability:
         within: float = 0.05,
         cpu: Callable[[], Mapping[str, float]] | None = None,
     ) -> Capacity:
-        """The highest load between ``low`` and ``high`` at which all ``objectives`` hold, by bisection, confirmed.
+        """The highest load between ``low`` and ``high`` at which all ``objectives`` hold, confirmed.
 
         Objectives are of ``phase="whole"``. A load at which the generator falls behind its arrivals counts as one that
         does not hold, and the result says so. Raises ConfigurationError where one cannot be judged: then the trials are

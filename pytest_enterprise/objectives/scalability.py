@@ -173,9 +173,10 @@ class Limit:
 
 
 def search(holds: Callable[[float], bool], low: float, high: float, *, within: float = 0.05) -> Limit:
-    """The limit between ``low`` and ``high`` by bisection, to a share of ``within``, and confirmed by one more trial.
+    """The limit between ``low`` and ``high`` to a share of ``within``, confirmed by one more trial.
 
-    A load that held in the search and not in its confirmation counts as broken, and the search goes on below it.
+    From ``low`` on the load is doubled until it does not hold, then the space between is halved: a load far beyond the
+    limit would tell no more, and may leave the system in a state in which nothing holds any more. A load that held in the search and not in its confirmation counts as broken, and the search goes on below it.
     """
     if not 0 < low < high < math.inf:
         raise ConfigurationError(f"low={low!r}, high={high!r}: give two finite numbers with 0 < low < high")
@@ -190,10 +191,12 @@ def search(holds: Callable[[float], bool], low: float, high: float, *, within: f
     if not tried(low):
         return Limit(holds=None, breaks=low, trials=tuple(trials))
     good, bad = low, None
-    if tried(high):
-        good = high
-    else:
-        bad = high
+    while good < high and bad is None:
+        load = min(2 * good, high)
+        if tried(load):
+            good = load
+        else:
+            bad = load
     floor = low
     while True:
         while bad is not None and bad > good * (1 + within):

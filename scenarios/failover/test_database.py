@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.failover, pytest.mark.demo]
 )
 def test_database_cut_for_3_s(journey, books, faults, objectives):
     """With no database for 3 s, refusals are quick and honest, and all is well within 2 s of its return."""
-    with journey() as traffic:
+    with journey(rate=60) as traffic:
         traffic.run_for(2)
         with faults.cut("agent-service -> postgres") as cut:
             traffic.run_for(3)

@@ -66,7 +66,8 @@ def test_the_limit_is_found_to_what_was_asked(limit, within):
     assert found.holds <= limit < found.breaks
     assert found.breaks <= found.holds * (1 + within) * (1 + 1e-9)
     assert found.trials[-1] == (found.holds, True)
-    assert len(found.trials) < 3 + math.log2(math.log(100) / math.log1p(within)) + 1
+    assert len(found.trials) <= 2 + math.ceil(math.log2(100)) + math.ceil(math.log2(math.log(2) / math.log1p(within)))
+    assert max(load for load, _ in found.trials) <= 2 * limit, "nothing far beyond the limit"
 
 
 def test_limits_outside_of_the_search_are_told():
