@@ -60,8 +60,8 @@ def cost(load: Load, host: str, rounds: int, folder: Path) -> dict[str, Any]:
     """Requests per CPU second, the engine's own start included, and achieved against asked arrivals.
 
     As wrk can only go as fast as it can, over a number of connections, the engine is compared in the same state: asked
-    for what wrk reached, over as many, which is more than it can. At a rate that leaves the server idle in between, each request also wakes
-    it up, which is the sender's to pay; that is the second figure.
+    for what wrk reached, over as many, which is more than it can. At a rate that leaves the server idle in between,
+    each request also wakes it up, which is the sender's to pay; that is the second figure.
     """
     locustfile = folder / "locustfile.py"
     locustfile.write_text(LOCUSTFILE)

@@ -17,6 +17,8 @@ from pytest_enterprise.evidence.frameworks import STRENGTHS, Control, Framework,
 from pytest_enterprise.evidence.records import Evidence
 
 NAME = "auditor.html"
+LISTED = 12
+"""Scenarios that did not hold, of those that are named at the top."""
 
 
 @dataclass
@@ -59,24 +61,34 @@ class Part:
 def write(evidence: Evidence) -> Path:
     """Write ``auditor.html`` beside ``evidence.jsonl``. Raises ConfigurationError when Jinja2 is not installed."""
     path = evidence.path.with_name(NAME)
-    parts = _parts(evidence, capture.own_frameworks(evidence.path.parents[1]))
-    canonical.write(path, _page(evidence, parts))
+    canonical.write(path, _page(evidence, capture.own_frameworks(evidence.path.parents[1])))
     return path
 
 
-def _page(evidence: Evidence, parts: Mapping[str, Part]) -> Iterator[str]:
+def _page(evidence: Evidence, frameworks: Frameworks) -> Iterator[str]:
+    parts: dict[str, Part] = {}
+    failed: list[tuple[int, Record]] = []
+    failures = 0
+    any_sabotage = False
+    for number, record in _numbered(evidence):
+        _support(parts, frameworks, number, record)
+        any_sabotage |= record["kind"] == "sabotage"
+        if record["kind"] == "scenario" and record["outcome"] != "held":
+            failures += 1
+            if failures <= LISTED:
+                failed.append((number, record))
+    parts = _in_order(parts)
     controls = [one for part in parts.values() for one in part.controls.values()]
-    held = sum(one.outcome == "held" for one in controls)
-    sabotaged = not controls and any(record["kind"] == "sabotage" for record in evidence.scenarios())
     return pages.render(
         "auditor.html.j2",
         run=evidence.run,
         parts=list(parts.values()),
         total=len(controls),
-        held=held,
-        sabotaged=sabotaged,
+        held=sum(one.outcome == "held" for one in controls),
+        sabotaged=any_sabotage and not controls,
         scenarios=_numbered(evidence),
-        failed=[one for one in _numbered(evidence) if one[1]["kind"] == "scenario" and one[1]["outcome"] != "held"],
+        failed=failed,
+        failures=failures,
     )
 
 
@@ -84,18 +96,20 @@ def _numbered(evidence: Evidence) -> Iterator[tuple[int, Record]]:
     return enumerate(evidence.scenarios(), 1)
 
 
-def _parts(evidence: Evidence, frameworks: Frameworks) -> dict[str, Part]:
+def _support(parts: dict[str, Part], frameworks: Frameworks, number: int, record: Record) -> None:
+    """Note a scenario beside each control that it supports."""
+    for told in record["controls"]:
+        try:
+            control = frameworks.find(told["id"])
+        except ConfigurationError:  # of a framework that is not here any more: evidence.jsonl still names it
+            continue
+        part = parts.setdefault(control.framework, Part(frameworks.framework(control.framework)))
+        entry = part.controls.setdefault(control.name, Supported(control))
+        entry.scenarios.append((number, record["node_id"], record["outcome"], told["strength"]))
+
+
+def _in_order(parts: Mapping[str, Part]) -> dict[str, Part]:
     """The frameworks that the run used, each with its controls in the order of the framework."""
-    parts: dict[str, Part] = {}
-    for number, record in _numbered(evidence):
-        for told in record["controls"]:
-            try:
-                control = frameworks.find(told["id"])
-            except ConfigurationError:  # of a framework that is not here any more: evidence.jsonl still names it
-                continue
-            part = parts.setdefault(control.framework, Part(frameworks.framework(control.framework)))
-            entry = part.controls.setdefault(control.name, Supported(control))
-            entry.scenarios.append((number, record["node_id"], record["outcome"], told["strength"]))
     for part in parts.values():
         order = {name: place for place, name in enumerate(part.framework.controls)}
         last = len(order)

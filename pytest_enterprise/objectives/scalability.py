@@ -176,7 +176,8 @@ def search(holds: Callable[[float], bool], low: float, high: float, *, within: f
     """The limit between ``low`` and ``high`` to a share of ``within``, confirmed by one more trial.
 
     From ``low`` on the load is doubled until it does not hold, then the space between is halved: a load far beyond the
-    limit would tell no more, and may leave the system in a state in which nothing holds any more. A load that held in the search and not in its confirmation counts as broken, and the search goes on below it.
+    limit would tell no more, and may leave the system in a state in which nothing holds any more. A load that held in
+    the search and not in its confirmation counts as broken, and the search goes on below it.
     """
     if not 0 < low < high < math.inf:
         raise ConfigurationError(f"low={low!r}, high={high!r}: give two finite numbers with 0 < low < high")
