@@ -7,7 +7,9 @@ STAMP := .venv/.installed
 export PYTHONDONTWRITEBYTECODE :=
 export PYTEST_ADDOPTS :=
 
-.PHONY: setup demo test coverage lint bench nightly sabotage docs images containers clean
+NIGHTLY := nightly-tests nightly-processes nightly-processes-sabotage nightly-containers nightly-containers-sabotage
+
+.PHONY: setup demo test coverage lint bench nightly $(NIGHTLY) sabotage docs images containers clean
 
 setup: $(STAMP)
 
@@ -35,13 +37,24 @@ containers: setup
 images: setup
 	$(BIN)/pytest-enterprise images
 
+# What takes too long for each commit; each part runs whatever became of those before it.
 # EVIDENCE: options that sign the runs, such as --enterprise-ledger=reports/ledger; see docs/how-to/verify.md.
 nightly: setup
+	@$(MAKE) --no-print-directory --keep-going $(NIGHTLY)
+
+nightly-tests:
 	$(BIN)/python -m pytest tests -m nightly
+
+nightly-processes:
 	$(BIN)/python -m pytest scenarios --enterprise-runtime=process $(EVIDENCE)
+
+nightly-processes-sabotage:
 	$(BIN)/python -m pytest scenarios --enterprise-runtime=process --enterprise-sabotage -m "not nightly" $(EVIDENCE)
-	$(BIN)/pytest-enterprise images
+
+nightly-containers: images
 	$(BIN)/python -m pytest scenarios --enterprise-runtime=container $(EVIDENCE)
+
+nightly-containers-sabotage: images
 	$(BIN)/python -m pytest scenarios --enterprise-runtime=container --enterprise-sabotage -m "not nightly" $(EVIDENCE)
 
 bench: setup
