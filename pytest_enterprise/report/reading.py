@@ -148,10 +148,9 @@ def _load(
     id = str(event.get("load", ""))
     mine = {kind: [e for e in by_kind.get(kind, ()) if e.get("load") == event.get("load")] for kind in _OF_LOADS}
     end: Event = next(iter(mine["load.finished"]), {})
-    path = (directory / str(event.get("file") or f"load/{id}")).resolve()
     if not buckets:
         recorded = traffic.Recorded()
-    elif directory.resolve() not in path.parents:
+    elif directory.resolve() not in (path := (directory / str(event.get("file") or f"load/{id}")).resolve()).parents:
         recorded = traffic.Recorded(notes=("its record file lies outside the run directory and was not read",))
     else:
         windows = [Window(f.id, f.kind, f.target, f.began_ns, f.ended_ns) for f in faults]
