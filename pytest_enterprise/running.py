@@ -18,7 +18,14 @@ from pytest_enterprise.engines.fault_proxy import FaultProxy, PlannedLink, Plann
 from pytest_enterprise.engines.packets import PacketPlayer
 from pytest_enterprise.engines.resolver import Resolver
 from pytest_enterprise.engines.toxiproxy import Toxiproxy
-from pytest_enterprise.errors import ConfigurationError, EngineFailed, MachineCannot, cannot_write, nearest
+from pytest_enterprise.errors import (
+    ConfigurationError,
+    EngineFailed,
+    EnterpriseError,
+    MachineCannot,
+    cannot_write,
+    nearest,
+)
 from pytest_enterprise.run import Run
 from pytest_enterprise.runtimes import choose, mounts, proctree
 from pytest_enterprise.runtimes.base import Instance, Placement, Runtime
@@ -80,6 +87,7 @@ class RunningStack:
         self._asks_as: dict[str, str] = {}
         """The addresses by which the resolver tells apart those who ask."""
         self._opened = False
+        self._refused: EnterpriseError | None = None
 
     def _with_settings(self, spec: Stack) -> Stack:
         """The specification with the images, URLs and time limits of the settings put in."""
@@ -103,9 +111,21 @@ class RunningStack:
     # Planning
 
     async def open(self) -> None:
-        """Choose runtimes, reserve every address and plan the links; starts no engine."""
+        """Choose runtimes, reserve every address and plan the links; starts no engine.
+
+        What could not be done once is not tried again: every test of the stack is told the same.
+        """
+        if self._refused:
+            raise self._refused
         if self._opened:
             return
+        try:
+            await self._open()
+        except EnterpriseError as error:
+            self._refused = error
+            raise
+
+    async def _open(self) -> None:
         ours = [engine for engine in self.spec.engines if not engine.url]
         for wanted_by, reason in (
             ("disk", disk.why_not),

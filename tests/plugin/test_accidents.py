@@ -114,13 +114,14 @@ def hanging_daemon(tmp_path, monkeypatch):
 
 
 def test_a_docker_daemon_that_hangs_is_told(project, run, hanging_daemon):
-    project.makepyfile("def test_it(stack): pass")
+    project.makepyfile("def test_first(stack): pass\ndef test_second(stack): pass")
     project.makeconftest(OWN_SERVERS)
     began = time.monotonic()
     result = run("--enterprise-runtime=container")
     assert time.monotonic() - began < 20
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*ConfigurationError: runtime 'container': no Docker daemon answers at unix://*"])
+    result.assert_outcomes(errors=2)
+    told = "*ConfigurationError: runtime 'container': no Docker daemon answers at unix://*"
+    result.stdout.fnmatch_lines([told, told])
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
