@@ -42,13 +42,13 @@ images: setup
 nightly: setup
 	@$(MAKE) --no-print-directory --keep-going $(NIGHTLY)
 
-nightly-tests:
+nightly-tests: setup
 	$(BIN)/python -m pytest tests -m nightly
 
-nightly-processes:
+nightly-processes: setup
 	$(BIN)/python -m pytest scenarios --enterprise-runtime=process $(EVIDENCE)
 
-nightly-processes-sabotage:
+nightly-processes-sabotage: setup
 	$(BIN)/python -m pytest scenarios --enterprise-runtime=process --enterprise-sabotage -m "not nightly" $(EVIDENCE)
 
 nightly-containers: images

@@ -18,14 +18,7 @@ from pytest_enterprise.engines.fault_proxy import FaultProxy, PlannedLink, Plann
 from pytest_enterprise.engines.packets import PacketPlayer
 from pytest_enterprise.engines.resolver import Resolver
 from pytest_enterprise.engines.toxiproxy import Toxiproxy
-from pytest_enterprise.errors import (
-    ConfigurationError,
-    EngineFailed,
-    EnterpriseError,
-    MachineCannot,
-    cannot_write,
-    nearest,
-)
+from pytest_enterprise.errors import ConfigurationError, EngineFailed, MachineCannot, cannot_write, nearest
 from pytest_enterprise.run import Run
 from pytest_enterprise.runtimes import choose, mounts, proctree
 from pytest_enterprise.runtimes.base import Instance, Placement, Runtime
@@ -86,8 +79,7 @@ class RunningStack:
         self._resolver: Resolver | None = None
         self._asks_as: dict[str, str] = {}
         """The addresses by which the resolver tells apart those who ask."""
-        self._opened = False
-        self._refused: EnterpriseError | None = None
+        self._opening: asyncio.Future[None] | None = None
 
     def _with_settings(self, spec: Stack) -> Stack:
         """The specification with the images, URLs and time limits of the settings put in."""
@@ -115,15 +107,9 @@ class RunningStack:
 
         What could not be done once is not tried again: every test of the stack is told the same.
         """
-        if self._refused:
-            raise self._refused
-        if self._opened:
-            return
-        try:
-            await self._open()
-        except EnterpriseError as error:
-            self._refused = error
-            raise
+        if self._opening is None:
+            self._opening = asyncio.ensure_future(self._open())
+        await asyncio.shield(self._opening)
 
     async def _open(self) -> None:
         ours = [engine for engine in self.spec.engines if not engine.url]
@@ -140,7 +126,6 @@ class RunningStack:
         if by_name and (why := resolver.why_not(wanted)):
             raise MachineCannot(why)
         networks.refuse(self.spec, wanted, proxied=self.proxied, foreign=bool(self.foreign_proxy))
-        self._opened = True
         for engine in self.spec.engines:
             self._runtime_of[engine.name] = "external" if engine.url else wanted
         programs = {"process"} if any(engine.disk or engine.packets for engine in ours) else set()

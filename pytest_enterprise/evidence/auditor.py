@@ -17,8 +17,8 @@ from pytest_enterprise.evidence.frameworks import STRENGTHS, Control, Framework,
 from pytest_enterprise.evidence.records import Evidence
 
 NAME = "auditor.html"
-LISTED = 12
-"""Scenarios that did not hold, of those that are named at the top."""
+_LISTED = 12
+"""Scenarios that did not hold, as many as are named at the top."""
 
 
 @dataclass
@@ -75,7 +75,7 @@ def _page(evidence: Evidence, frameworks: Frameworks) -> Iterator[str]:
         any_sabotage |= record["kind"] == "sabotage"
         if record["kind"] == "scenario" and record["outcome"] != "held":
             failures += 1
-            if failures <= LISTED:
+            if failures <= _LISTED:
                 failed.append((number, record))
     parts = _in_order(parts)
     controls = [one for part in parts.values() for one in part.controls.values()]

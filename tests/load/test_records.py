@@ -76,3 +76,18 @@ def test_a_load_without_files_is_an_error(tmp_path):
     """Reading what is not there is not an empty load."""
     with pytest.raises(FileNotFoundError):
         list(records.read(tmp_path / "nothing"))
+
+
+@pytest.mark.parametrize("latency", [0, 499, 500, 1_234_567, 3 << 41])
+@pytest.mark.parametrize("size", [0, 5, 1 << 33])
+def test_a_success_written_the_short_way_is_the_same_record(tmp_path, latency, size):
+    """The first of its name, the next, and one with a value that no record can hold."""
+    short, long = RecordWriter(tmp_path / "short"), RecordWriter(tmp_path / "long")
+    add = short.successes("GET /")
+    for start in (7, 8):
+        add(start, latency, size)
+        long.add(start, latency / 1e9, "GET /", "", size)
+    assert short.count == long.count == 2
+    short.close()
+    long.close()
+    assert list(records.read(tmp_path / "short")) == list(records.read(tmp_path / "long"))

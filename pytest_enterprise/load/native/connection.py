@@ -87,17 +87,9 @@ class Connection(ABC):
         plan.add(intended, latency, size)
         if latency > plan.slow:
             pool.slow.append((latency, intended, plan, self.payload))
-        if pool.waiting:
-            # As by begin, for less.
-            self.intended, self.plan, number = pool.waiting.popleft()
-            plan = self.plan
-            self.payload = payload = plan.fixed or plan.render(pool.random, number)
-            pool.active.move_to_end(self)
-            self.send(payload)
-        else:
-            self.plan = None
-            del pool.active[self]
-            pool.idle.append(self)
+        self.plan = None
+        del pool.active[self]
+        self._go_on()
 
     def _go_on(self) -> None:
         pool = self.pool

@@ -53,7 +53,7 @@ class Plan:
         self.slow = -1.0
         self.usual_head = b""
         self.usual_size = -1
-        """Bytes of the last answer that was right, and its head; None was yet when negative."""
+        """Bytes of the answer that was right last, head and body; -1 before the first."""
         self._body = Template(request.text)
         headers = {"Host": base.netloc.rpartition("@")[2], "User-Agent": "pytest-enterprise", "Accept": "*/*"}
         if not keep_alive:
